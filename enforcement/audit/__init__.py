@@ -1,0 +1,1 @@
+"""The proof: what a leaf holds, the census, the stand-alone verifier."""

@@ -1,0 +1,1 @@
+"""The contract: Avro schemas, wire format, compatibility, and the names that every part shares."""
