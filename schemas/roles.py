@@ -1,0 +1,200 @@
+"""What a field is for, said by the schema itself: the attribute `role` of a field.
+
+    {"name": "text", "type": "string", "role": "text", "doc": "What was written."}
+
+Detectors ask for roles, not for field names, so a new content type needs no code. A field's role covers what lies below
+it: strings in a nullable field, in an array or in a map's values. A record below it has roles of its own.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, TypeAlias
+
+Path: TypeAlias = tuple[str, ...]  # field names from the outside in; arrays and maps are passed through
+
+
+class Role(StrEnum):
+    """What a field is for. The value is the `role` in a schema."""
+
+    TEXT = "text"  # written by a person, for people to read: text detectors read it
+    IMAGE = "image"  # where an image lies
+    AUDIO = "audio"  # where a sound recording lies
+    VIDEO = "video"  # where a video lies
+    AGE_SIGNAL = "age_signal"  # says something about the account holder's age
+    ACCOUNT = "account"  # the account that acted: the key of every topic
+    PERSONAL = "personal"  # about a person, and nothing for a detector to read: recipients, reviewers
+    ID = "id"  # names an event, a piece of content, a decision
+    TIME = "time"  # milliseconds since 1970-01-01 UTC
+    CONTEXT = "context"  # where and how: surface, language, region, audience, operation
+    SOURCE = "source"  # where a record comes from: topic, partition, offset
+    OUTCOME = "outcome"  # what was found or decided: status, score, action, reason
+    PROOF = "proof"  # hashes, salts, signatures, versions
+
+
+_READ_AS_STRINGS: Final = frozenset({Role.TEXT, Role.IMAGE, Role.AUDIO, Role.VIDEO, Role.ACCOUNT})
+
+
+class BadRole(ValueError):
+    """A role that is not known, or a field that can't have it; the message names the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """The fields of a schema by role, in schema order."""
+
+    paths: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+
+    def __getitem__(self, role: str) -> tuple[Path, ...]:
+        """The paths of the fields with this role; () where there is none."""
+        return self.paths.get(role, ())
+
+    @property
+    def text(self) -> tuple[Path, ...]:
+        """The fields that text detectors read."""
+        return self[Role.TEXT]
+
+    def join_text(self, record: Mapping[str, Any]) -> str:
+        """Every text of a decoded record, in schema order, joined by newlines; "" where there is none."""
+        paths = self[Role.TEXT]
+        if len(paths) == 1 and len(paths[0]) == 1:  # a comment: nothing to join
+            value = record.get(paths[0][0])
+            if value is None or isinstance(value, str):
+                return value or ""
+        return "\n".join(text for path in paths for text in values_at(record, path) if text)
+
+
+def values_at(value: Any, path: Path) -> Iterator[Any]:
+    """The values at `path` of a decoded datum: one for each array item and map value on the way; nulls are left out."""
+    if value is None:
+        return
+    if isinstance(value, list):
+        for item in value:
+            yield from values_at(item, path)
+    elif path and isinstance(value, dict):
+        yield from values_at(value.get(path[0]), path[1:])
+    elif isinstance(value, dict):  # the path ends at a map
+        for item in value.values():
+            yield from values_at(item, path)
+    else:
+        yield value
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a schema, as a walk over the schema meets it."""
+
+    path: Path
+    raw: Mapping[str, Any]
+    kinds: frozenset[str]  # names of the types below it, without unions, arrays and maps
+
+    @property
+    def name(self) -> str:
+        """The path as people write it."""
+        return ".".join(self.path)
+
+    @property
+    def role(self) -> str | None:
+        """The field's `role`, where it has one."""
+        return self.raw.get("role")
+
+
+def walk(schema: Any) -> list[Field]:
+    """Every field of a schema, nested ones too, outer before inner. A named type used twice is met twice."""
+    named = dict(_named(schema, ""))
+    return list(_fields(schema, (), named, ""))
+
+
+def resolve(schema: Any) -> Roles:
+    """The roles of a schema.
+
+    Raises:
+        BadRole: an unknown role, or a role on a field of a type that it can't have.
+    """
+    paths: dict[str, list[Path]] = {}
+    for each in walk(schema):
+        if each.role is None:
+            continue
+        if each.role not in set(Role):
+            raise BadRole(f"field {each.name}: unknown role {each.role!r}; known: {', '.join(Role)}")
+        if each.role in _READ_AS_STRINGS and not each.kinds <= {"string", "null"}:
+            raise BadRole(f"field {each.name}: the role {each.role} needs strings, not {', '.join(sorted(each.kinds))}")
+        paths.setdefault(each.role, []).append(each.path)
+    return Roles({role: tuple(found) for role, found in paths.items()})
+
+
+def borrow(roles: Roles, schema: Any) -> Roles:
+    """`roles` of another version, as far as `schema` has the fields: for a writer whose tools dropped them."""
+    present = {each.path for each in walk(schema)}
+    return Roles({role: tuple(p for p in paths if p in present) for role, paths in roles.paths.items()})
+
+
+def full_name(schema: Mapping[str, Any], namespace: str) -> str:
+    """The full name of a named type (Avro specification, "Names")."""
+    name, space = str(schema["name"]), schema.get("namespace", namespace)
+    return name if "." in name or not space else f"{space}.{name}"
+
+
+def _inner(schema: Any, namespace: str) -> Iterable[tuple[Any, str]]:
+    """The schemas directly below one, fields aside, each with its namespace."""
+    if isinstance(schema, list):
+        return [(branch, namespace) for branch in schema]
+    if not isinstance(schema, Mapping):
+        return []
+    kind = schema.get("type")
+    if kind == "array":
+        return [(schema["items"], namespace)]
+    if kind == "map":
+        return [(schema["values"], namespace)]
+    return [(kind, namespace)] if isinstance(kind, Mapping | list) else []
+
+
+def _is_record(schema: Any) -> bool:
+    return isinstance(schema, Mapping) and schema.get("type") in {"record", "error"}
+
+
+def _named(schema: Any, namespace: str) -> Iterator[tuple[str, tuple[Any, str]]]:
+    """Every named type defined in a schema: (full name, (definition, its namespace))."""
+    if isinstance(schema, Mapping) and schema.get("type") in {"record", "error", "enum", "fixed"}:
+        name = full_name(schema, namespace)
+        namespace = name.rpartition(".")[0]
+        yield name, (schema, namespace)
+    for each in schema["fields"] if _is_record(schema) else []:
+        yield from _named(each["type"], namespace)
+    for inner, space in _inner(schema, namespace):
+        yield from _named(inner, space)
+
+
+def _look_up(schema: Any, named: Mapping[str, tuple[Any, str]], namespace: str) -> tuple[Any, str]:
+    """A reference to a named type followed; anything else as it is."""
+    if isinstance(schema, str):
+        for name in (f"{namespace}.{schema}", schema):
+            if name in named:
+                return named[name]
+    return schema, namespace
+
+
+def _fields(
+    schema: Any, path: Path, named: Mapping[str, tuple[Any, str]], namespace: str, inside: frozenset[str] = frozenset()
+) -> Iterator[Field]:
+    schema, namespace = _look_up(schema, named, namespace)
+    if _is_record(schema):
+        name = full_name(schema, namespace)
+        if name in inside:  # a recursive type: once is enough
+            return
+        for each in schema["fields"]:
+            below = (*path, str(each["name"]))
+            yield Field(below, each, frozenset(_kinds(each["type"], named, name.rpartition(".")[0])))
+            yield from _fields(each["type"], below, named, name.rpartition(".")[0], inside | {name})
+    for inner, space in _inner(schema, namespace):
+        yield from _fields(inner, path, named, space, inside)
+
+
+def _kinds(schema: Any, named: Mapping[str, tuple[Any, str]], namespace: str) -> Iterator[str]:
+    """The names of the types that values of a field have, without unions, arrays and maps."""
+    schema, namespace = _look_up(schema, named, namespace)
+    below = list(_inner(schema, namespace))
+    if not below:
+        yield schema if isinstance(schema, str) else str(schema["type"])
+    for inner, space in below:
+        yield from _kinds(inner, named, space)
