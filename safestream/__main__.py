@@ -1,0 +1,5 @@
+"""`python -m safestream` is `safestream`."""
+
+from safestream.cli import main
+
+main()

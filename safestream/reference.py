@@ -1,0 +1,86 @@
+"""The reference pages that are made from the code: `python -m safestream.reference` writes them, a test compares them.
+
+The command line's page follows from `--help`, so it needs every command's module.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from safestream.configuration import Configuration, ContentTopic, Detector
+from stream.properties import REFUSED
+
+FOLDER: Final = Path(__file__).parent.parent / "docs" / "reference"
+_MADE: Final = "<!-- Made by `python -m safestream.reference`; change the code, not this page. -->\n"
+
+_CONFIGURATION: Final = """# Configuration
+
+One YAML file and the environment, checked at start: a wrong key is named with its line, and nothing runs. The file is
+what `--config` names, else `SAFESTREAM_CONFIG`, else `safestream.yaml` in the working directory, else defaults alone.
+Stronger than the file are `KAFKA_BOOTSTRAP_SERVERS` and, strongest, `SAFESTREAM_SECTION__KEY`, such as
+`SAFESTREAM_WORKER__SLOT=2`; a mapping or a list is written there as JSON, no value as `null`. A relative path in the
+file starts from the file's folder.
+
+```yaml
+kafka:
+  bootstrap_servers: kafka-1:9092,kafka-2:9092
+  properties: {security.protocol: SASL_SSL, sasl.mechanism: SCRAM-SHA-512, sasl.username: worker}
+topics:
+  replication_factor: 3
+  min_insync_replicas: 2
+  content:
+    content.comments: {weight: 4}
+    content.messages: {weight: 4}
+    content.profile-signals: {}
+worker: {group: safestream, slot: 0, health_port: 9100}
+detectors: {text: {}}
+```
+"""
+
+
+def configuration_page() -> str:
+    """docs/reference/configuration.md."""
+    sections = [_section(name, field) for name, field in Configuration.model_fields.items()]
+    refused = "\n".join(f"| `{name}` | {why} |" for name, why in REFUSED.items())
+    return (
+        f"{_MADE}{_CONFIGURATION}\n{''.join(sections)}## Properties that can't be set\n\n"
+        f"| librdkafka property | because |\n|---|---|\n{refused}\n"
+    )
+
+
+def _section(name: str, field: FieldInfo) -> str:
+    model = field.annotation
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        nested = _table(ContentTopic, "topics.content.NAME") if name == "topics" else ""
+        return f"## `{name}`\n\n{model.__doc__}\n\n{_table(model, name)}{nested}"
+    return f"## `{name}`\n\n{field.description}\n\n{_table(Detector, f'{name}.NAME')}"
+
+
+def _table(model: type[BaseModel], prefix: str) -> str:
+    rows = "".join(
+        f"| `{prefix}.{key}` | {_default(field)} | {field.description} |\n" for key, field in model.model_fields.items()
+    )
+    return f"| key | default | meaning |\n|---|---|---|\n{rows}\n"
+
+
+def _default(field: FieldInfo) -> str:
+    value: Any = field.get_default(call_default_factory=True, validated_data={})
+    if value is None or value is PydanticUndefined:
+        return "`null`"
+    if isinstance(value, Mapping):
+        return f"`[{', '.join(value)}]`" if value else "`{}`"
+    return f"`{value}`"
+
+
+def pages() -> Iterator[tuple[Path, str]]:
+    """Every page that is made, and what it should say."""
+    yield FOLDER / "configuration.md", configuration_page()
+
+
+if __name__ == "__main__":
+    for page, content in pages():
+        page.write_text(content, encoding="utf-8")
