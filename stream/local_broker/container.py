@@ -74,11 +74,13 @@ class ContainerBroker:
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start, or start again after `kill`, and wait until a client lists the broker.
+        """Start, or start again after `kill`, and wait until a client lists the broker; nothing to do while it runs.
 
         Raises:
             UserMistake: the broker gave up; with the last line of its log.
         """
+        if self._container is not None and self._is_running():
+            return
         self._say(f"starting {self.kind}, port {self.port}")
         if self._container is None:
             self._create()
@@ -104,10 +106,11 @@ class ContainerBroker:
     def _properties(self) -> dict[str, str]:
         own = {
             "controller.quorum.voters": "1@localhost:9093",
-            "listeners": "CLIENTS://:9092,CONTROLLER://:9093",
-            "advertised.listeners": f"CLIENTS://{self.bootstrap}",
-            "listener.security.protocol.map": "CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT",
-            "inter.broker.listener.name": "CLIENTS",
+            "listeners": "CLIENTS://:9092,BROKER://:19092,CONTROLLER://:9093",
+            # to itself the broker speaks within the container, where the published port does not exist
+            "advertised.listeners": f"CLIENTS://{self.bootstrap},BROKER://localhost:19092",
+            "listener.security.protocol.map": "CLIENTS:PLAINTEXT,BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name": "BROKER",
         }
         return SINGLE_NODE | own | self._extra
 

@@ -1,0 +1,36 @@
+# `make` lists the targets. Everything happens in .venv of this folder and in the user's cache.
+PYTHON ?=
+VENV := .venv
+READY := $(VENV)/.ready
+PY := $(VENV)/bin/python
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format faults bench-stream train lock clean
+
+help:  ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## Python environment with pinned dependencies (the other targets do it by themselves)
+
+$(READY): requirements/lock.txt requirements/uv.txt pyproject.toml scripts/setup.sh
+	@PYTHON="$(PYTHON)" sh scripts/setup.sh
+	@touch $@
+
+demo: setup  ## Everything on this machine, on real comments, with a live view
+	@$(VENV)/bin/safestream demo $(ARGS)
+
+test: setup  ## Gates and tests, on a real broker; ARGS="-k chain" goes to pytest
+	@sh scripts/check.sh $(ARGS)
+
+lint: setup  ## The gates alone: format, lint, types, arrows between packages
+	@sh scripts/check.sh --gates-only
+
+format: setup  ## Format, and fix what can be fixed by itself
+	@$(VENV)/bin/ruff check -q --fix . ; $(VENV)/bin/ruff format .
+
+lock: setup  ## Write requirements/lock.txt anew from pyproject.toml (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --extra train --group dev pyproject.toml -o requirements/lock.txt
+
+clean:  ## Remove what set-up and tests left in this folder
+	rm -rf $(VENV) .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*

@@ -1,0 +1,16 @@
+#!/bin/sh
+# The gates, quick ones first, then the tests. Pytest's summary is the last thing printed.
+# Arguments go to pytest.
+set -eu
+cd "$(dirname "$0")/.."
+
+gate() { echo "== $*"; "$@"; }
+
+bin=.venv/bin
+gate $bin/ruff format --check .
+gate $bin/ruff check .
+gate $bin/mypy
+gate $bin/lint-imports
+if [ "${1-}" = --gates-only ]; then exit; fi
+echo "== tests"
+exec $bin/python -m pytest --cov --cov-report=term "$@"
