@@ -163,13 +163,15 @@ class Detector(_Section):
 
 
 class DetectorProcess(_Section):
-    """The process in which detectors run, apart from the consumer."""
+    """The processes in which detectors run, apart from the consumer. Every limit is for one of them."""
 
-    deadline_ms: int = Field(
-        default=10_000, ge=1, description="A detector that stays longer at one record hangs, milliseconds."
+    deadline_ms: int = Field(default=5000, ge=1, description="A record alone may keep a detector silent for so long.")
+    memory_mb: int = Field(default=2048, ge=1, description="Growth over its size when ready, above which it is ended.")
+    threads: int = Field(default=1, ge=1, description="Threads of a forward pass.")
+    start_seconds: float = Field(default=120, gt=0, description="Time to load every detector and score once.")
+    max_attempts: int = Field(
+        default=3, ge=1, description="A record at which so many whole workers died is not tried any more."
     )
-    memory_mb: int = Field(default=4096, ge=64, description="It is ended above so much memory, MiB.")
-    threads: int | None = Field(default=None, ge=1, description="Threads of a forward pass; null takes every core.")
 
 
 class Policy(_Section):

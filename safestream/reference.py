@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from safestream.configuration import Configuration, ContentTopic, Detector
+from schemas.metric_names import Metric
 from stream.properties import REFUSED
 
 FOLDER: Final = Path(__file__).parent.parent / "docs" / "reference"
@@ -76,9 +77,27 @@ def _default(field: FieldInfo) -> str:
     return f"`{value}`"
 
 
+_METRICS: Final = """# Metrics
+
+A worker serves them at `/metrics` of `worker.health_port`, beside `/healthz` (should it be restarted?) and `/readyz`
+(does it decide events?). Names and labels stand in `schemas/metric_names.py`; `process_…` metrics (memory, CPU, open
+files) come with them. Alerts that use them: `deploy/prometheus/alerts.yaml`.
+
+"""
+
+
+def metrics_page() -> str:
+    """docs/reference/metrics.md."""
+    rows = "".join(
+        f"| `{metric.value}` | {metric.kind} | {', '.join(metric.labels)} | {metric.meaning} |\n" for metric in Metric
+    )
+    return f"{_MADE}{_METRICS}| name | kind | labels | what it says |\n|---|---|---|---|\n{rows}"
+
+
 def pages() -> Iterator[tuple[Path, str]]:
     """Every page that is made, and what it should say."""
     yield FOLDER / "configuration.md", configuration_page()
+    yield FOLDER / "metrics.md", metrics_page()
 
 
 if __name__ == "__main__":
