@@ -1,0 +1,262 @@
+"""The records of a decided batch as bytes, column by column: decision, leaf body, ledger input.
+
+What only the outcome determines (action, rule, category, …) is encoded once for each outcome of the policy; what only
+the worker determines (pack, models, …) once for all. What is left for each event: its ids, its coordinates, its scores.
+
+A user's own schema may put anything into an optional field. What is not of the type that the record has is left out:
+an event never fails here.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any, Final
+
+import numpy as np
+
+from enforcement import identity
+from enforcement.audit.leaf import SALT_BYTES, LeafBodies
+from enforcement.conditions import Facts
+from enforcement.decide import NO_DEADLINE, Decisions, Outcome, Policy
+from enforcement.records import Column, Record, row_keys, varints
+from schemas import flags
+from schemas.columns import Events, Scores
+from schemas.registry import Schema
+from schemas.statuses import Reason, Status
+from schemas.wire import frame
+
+UNKNOWN: Final = "unknown"  # an operation that is no string
+
+_SEQUENCE: Final = 0  # the first decision about an event
+_STATUSES: Final = {status.value: status.name for status in Status}
+_REASONS: Final = {reason.value: reason.name for reason in Reason}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ruling:
+    """A decided batch, with what several of its records share; lists have length `n`."""
+
+    events: Events
+    facts: Facts  # strings only
+    scores: Scores
+    decided: Decisions
+    now_ms: int
+    ids: list[bytes]  # decision ids, 36 ASCII bytes
+    content_ids: list[str]
+    salts: list[bytes]
+    offsets: list[bytes]  # Avro longs
+    times: list[bytes]  # Avro longs, milliseconds
+    deadlines: list[int | None]
+
+    @classmethod
+    def of(
+        cls, cluster_id: str, events: Events, facts: Facts, scores: Scores, decided: Decisions, now_ms: int
+    ) -> "Ruling":
+        """Works out what is shared. Draws the salts: they are no part of the decision, so deciding stays pure."""
+        salts = os.urandom(SALT_BYTES * len(events))
+        return cls(
+            events,
+            _tidy(facts),
+            scores,
+            decided,
+            now_ms,
+            identity.decision_ids(cluster_id, events.topic_ids, events.partitions, events.offsets),
+            _content_ids(events),
+            [salts[at : at + SALT_BYTES] for at in range(0, len(salts), SALT_BYTES)],
+            varints(np.array(events.offsets, dtype=np.int64)),
+            varints(np.array(events.timestamps_ms, dtype=np.int64)),
+            [None if ms == NO_DEADLINE else ms for ms in decided.deadline_ms.tolist()],
+        )
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+
+class DecisionEncoder:
+    """Values for moderation.decisions."""
+
+    def __init__(self, policy: Policy, schema: Schema) -> None:
+        self._record = record = Record(schema.raw, before=frame(schema.id))
+        self._missing = _names(policy.detectors)
+        self._outcomes = [record.run(_outcome(outcome) | _more(outcome)) for outcome in policy.outcomes]
+        self._worker = record.run(_pack(policy) | {"models": _models(policy)})
+
+    def __call__(self, ruling: Ruling) -> list[bytes]:
+        """One a row."""
+        record, events, decided = self._record, ruling.events, ruling.decided
+        columns: Mapping[str, Column] = {
+            "decision_id": record["decision_id"].ascii(ruling.ids, identity.LENGTH),
+            "source_topic": record["source_topic"].choices(events.topics),
+            "source_partition": record["source_partition"].choices(events.partitions),
+            "source_offset": record["source_offset"].raw(ruling.offsets),
+            "event_time": record["event_time"].raw(ruling.times),
+            "event_id": record["event_id"].strings(r["event_id"] for r in events.records),
+            "content_id": record["content_id"].strings(ruling.content_ids),
+            "account_id": record["account_id"].strings(r["account_id"] for r in events.records),
+            "content_type": record["content_type"].choices(ruling.facts.content_type),
+            "surface": record["surface"].choices(ruling.facts.surface),
+            "operation": record["operation"].choices(ruling.facts.operation),
+            "revision": record["revision"].choices(_revisions(events)),
+            "commitment_salt": record["commitment_salt"].raw(ruling.salts),
+            "flags": record["flags"].choices(events.flags.tolist(), flags.names),
+            "score": record["score"].floats(decided.score),
+            "action rule category threshold reason review": [self._outcomes[i] for i in decided.outcome.tolist()],
+            "degraded": record["degraded"].choices(decided.degraded.tolist()),
+            "missing": record["missing"].choices(row_keys(decided.missing), self._missing),
+            "hold_deadline": record["hold_deadline"].choices(ruling.deadlines),
+            "sequence": record["sequence"].constant(_SEQUENCE),
+            "decided_at": record["decided_at"].constant(ruling.now_ms),
+            "pack pack_version models": self._worker,
+        }
+        return record.rows(len(ruling), columns)
+
+
+class LeafEncoder:
+    """Leaf bodies of kind `decision`: every value that was read."""
+
+    def __init__(self, policy: Policy, bodies: LeafBodies) -> None:
+        self._record = record = bodies.decision_record()
+        self._fired = _names([rule.id for rule in policy.rules])
+        self._outcomes = [record.run(_outcome(o) | {"review": o.review}) for o in policy.outcomes]
+        thresholds = [{"name": name, "value": float(np.float32(t.value))} for name, t in policy.thresholds_by_name]
+        columns = [{"detector": column.detector, "category": column.category} for column in policy.columns]
+        self._worker = record.run(
+            _pack(policy) | {"thresholds": thresholds, "models": _models(policy), "columns": columns}
+        )
+
+    def __call__(self, ruling: Ruling) -> list[bytes]:
+        """One a row."""
+        record, events, scores, decided = self._record, ruling.events, ruling.scores, ruling.decided
+        columns: Mapping[str, Column] = {
+            "decision_id": record["decision_id"].ascii(ruling.ids, identity.LENGTH),
+            "commitment": record["commitment"].raw(_commitments(ruling)),
+            "event_time": record["event_time"].raw(ruling.times),
+            "content_type": record["content_type"].choices(ruling.facts.content_type),
+            "surface": record["surface"].choices(ruling.facts.surface),
+            "audience": record["audience"].choices(ruling.facts.audience),
+            "operation": record["operation"].choices(ruling.facts.operation),
+            "flags": record["flags"].choices(events.flags.tolist(), flags.names),
+            "attempts": record["attempts"].choices(events.attempts.tolist()),
+            "origin": self._origins(events),
+            "scores": record["scores"].float_rows(scores.probability),
+            "statuses": record["statuses"].choices(row_keys(scores.status), _all_of(_STATUSES)),
+            "reasons": record["reasons"].choices(row_keys(scores.reason), _all_of(_REASONS)),
+            "fired": record["fired"].choices(row_keys(decided.fired), self._fired),
+            "score": record["score"].floats(decided.score),
+            "action rule category threshold review": [self._outcomes[i] for i in decided.outcome.tolist()],
+            "degraded": record["degraded"].choices(decided.degraded.tolist()),
+            "hold_deadline": record["hold_deadline"].choices(ruling.deadlines),
+            "sequence": record["sequence"].constant(_SEQUENCE),
+            "decided_at": record["decided_at"].constant(ruling.now_ms),
+            "pack pack_version thresholds models columns": self._worker,
+        }
+        return record.rows(len(ruling), columns)
+
+    def _origins(self, events: Events) -> Column:
+        field, origins = self._record["origin"], events.origins
+        if not origins:
+            return field.constant(None)
+        return field.strings(origins.get(row) for row in range(len(events)))
+
+
+class LedgerEncoder:
+    """Values for moderation.ledger-inputs."""
+
+    def __init__(self, policy: Policy, schema: Schema) -> None:
+        self._record = record = Record(schema.raw, before=frame(schema.id))
+        self._outcomes = [
+            record.run({"action": o.action.name, "rule": o.rule, "category": o.category}) if o.action else b""
+            for o in policy.outcomes
+        ]
+
+    def __call__(self, ruling: Ruling, rows: Sequence[int]) -> list[bytes | None]:
+        """One for each of `rows`, which must be restrictions; None for every other."""
+        record, events, decided = self._record, ruling.events, ruling.decided
+        outcomes, degraded = decided.outcome[rows].tolist(), decided.degraded[rows].tolist()
+        columns: Mapping[str, Column] = {
+            "decision_id": record["decision_id"].ascii((ruling.ids[i] for i in rows), identity.LENGTH),
+            "source_topic": record["source_topic"].choices(events.topics[i] for i in rows),
+            "source_partition": record["source_partition"].choices(events.partitions[i] for i in rows),
+            "source_offset": record["source_offset"].raw([ruling.offsets[i] for i in rows]),
+            "event_time": record["event_time"].raw([ruling.times[i] for i in rows]),
+            "account_id": record["account_id"].strings(events.records[i]["account_id"] for i in rows),
+            "content_id": record["content_id"].strings(ruling.content_ids[i] for i in rows),
+            "content_type": record["content_type"].choices(ruling.facts.content_type[i] for i in rows),
+            "action rule category": [self._outcomes[outcome] for outcome in outcomes],
+            "degraded": record["degraded"].choices(degraded),
+            "sequence": record["sequence"].constant(_SEQUENCE),
+            "decided_at": record["decided_at"].constant(ruling.now_ms),
+        }
+        inputs: list[bytes | None] = [None] * len(ruling)
+        for row, value in zip(rows, record.rows(len(rows), columns), strict=True):
+            inputs[row] = value
+        return inputs
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "action": outcome.action.name,
+        "rule": outcome.rule,
+        "category": outcome.category,
+        "threshold": outcome.threshold,
+    }
+
+
+def _more(outcome: Outcome) -> dict[str, Any]:
+    return {"reason": outcome.reason, "review": outcome.review}
+
+
+def _pack(policy: Policy) -> dict[str, Any]:
+    return {"pack": policy.pack.name, "pack_version": policy.pack.version}
+
+
+def _models(policy: Policy) -> list[dict[str, str]]:
+    pairs = zip(policy.detectors, policy.versions, strict=True)
+    return [{"detector": detector, "version": version} for detector, version in pairs]
+
+
+def _names(names: Sequence[str]) -> Any:
+    """A row key of booleans → the names of those that are true."""
+    return lambda key: [name for name, there in zip(names, key, strict=True) if there]
+
+
+def _all_of(names: Mapping[int, str]) -> Any:
+    """A row key of numbers → their names."""
+    return lambda key: [names[number] for number in key]
+
+
+def _commitments(ruling: Ruling) -> list[bytes]:
+    sha256 = hashlib.sha256
+    return [sha256(s + v).digest() for s, v in zip(ruling.salts, ruling.events.values, strict=True)]
+
+
+def _content_ids(events: Events) -> list[str]:
+    ids: list[Any] = [record.get("content_id") or record["event_id"] for record in events.records]
+    if set(map(type, ids)) <= {str}:
+        return ids
+    return [i if isinstance(i, str) else r["event_id"] for i, r in zip(ids, events.records, strict=True)]
+
+
+def _revisions(events: Events) -> Iterable[int | None]:
+    revisions = [record.get("revision") for record in events.records]
+    if set(map(type, revisions)) <= {int, NoneType}:
+        return revisions
+    return [revision if type(revision) is int else None for revision in revisions]
+
+
+def _tidy(facts: Facts) -> Facts:
+    """The facts, as strings."""
+    return Facts(
+        facts.content_type,
+        _strings(facts.surface, None),
+        _strings(facts.audience, None),
+        _strings(facts.operation, UNKNOWN),
+    )
+
+
+def _strings(column: Sequence[Any], other: Any) -> Sequence[Any]:
+    if set(map(type, column)) <= {str, NoneType}:
+        return column
+    return [value if value is None or isinstance(value, str) else other for value in column]

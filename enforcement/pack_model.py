@@ -1,0 +1,80 @@
+"""What a policy pack may say: the shape of `pack.yaml`. The rest is checked in `enforcement.packs`."""
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from schemas.actions import RESTRICTIONS, Action
+from schemas.categories import Category
+
+DEFAULT_MISSING = Action.hold  # where a pack says nothing about a missing score
+
+MissingStatus: TypeAlias = Literal["abstained", "error"]
+Operation: TypeAlias = Literal["create", "edit"]  # a deletion is never judged: there is nothing left to judge
+
+
+def _action(value: Any) -> Action:
+    names = [action.name for action in Action]
+    if value not in names:
+        raise ValueError(f"no such action (known: {', '.join(names)})")
+    return Action[value]
+
+
+def _restriction(value: Any) -> Action:
+    action = _action(value)
+    if action not in RESTRICTIONS:
+        raise ValueError("a rule restricts; what no rule catches is allowed anyway")
+    return action
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Threshold(_Part):
+    """From which probability on a rule fires. It belongs to the calibration of one detector."""
+
+    value: float = Field(gt=0, le=1, description="The probability from which on a rule fires, over 0 up to 1.")
+    detector: str | None = Field(default=None, description="The detector whose scores it is for; null: any.")
+    model_version: str | None = Field(default=None, description="The version of that detector's model; null: any.")
+
+
+class When(_Part):
+    """Conditions on the event; all that are given must hold. A list means: one of these."""
+
+    content_type: tuple[str, ...] | None = Field(default=None, strict=False, min_length=1)
+    surface: tuple[str, ...] | None = Field(default=None, strict=False, min_length=1)
+    audience: tuple[str, ...] | None = Field(default=None, strict=False, min_length=1)
+    operation: tuple[Operation, ...] | None = Field(default=None, strict=False, min_length=1)
+
+
+class Rule(_Part):
+    """One category's score, a threshold, and what is done from there on. Of those that fire, the strictest decides."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Unique in the pack; stands in decisions.")
+    category: Category = Field(strict=False, description="The harm, one of schemas/categories.py.")
+    threshold: str = Field(description="A name of `thresholds`.")
+    action: Annotated[Action, BeforeValidator(_restriction)] = Field(description="One of schemas/actions.py.")
+    reason: str = Field(min_length=1, description="The text for the person concerned.")
+    detector: str | None = Field(default=None, description="Reads this detector only; null: the largest score of all.")
+    when: When = When()
+    review: bool = Field(default=False, description="Whether a person should look at it as well.")
+
+
+class Hold(_Part):
+    """What every hold gets."""
+
+    deadline_hours: float = Field(gt=0, le=24 * 366, strict=False, description="Hours until a hold must end.")
+
+
+class PackFile(_Part):
+    """`pack.yaml`."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    thresholds: dict[str, Threshold]
+    rules: tuple[Rule, ...] = Field(strict=False)
+    hold: Hold
+    on_missing: dict[str, dict[MissingStatus, Annotated[Action, BeforeValidator(_action)]]] = Field(
+        default_factory=dict,
+        description="Detector → status → action where a score is missing; hold where it is not said.",
+    )

@@ -1,0 +1,93 @@
+"""Policy packs: a folder with `pack.yaml` and, beside it, test cases in files named `*_test.yaml`.
+
+A pack is data. Its version is the SHA-256 of the bytes of `pack.yaml`, so anybody can work it out again.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from enforcement.located_yaml import Document, Mistakes, Problem
+from enforcement.pack_model import PackFile
+from schemas.actions import Action
+from schemas.errors import UserMistake
+
+FILE: Final = "pack.yaml"
+DEFAULT: Final = Path(__file__).parent / "packs" / "default"
+
+RESERVED: Final = ("deletion", "policy_error")  # rule names of decisions that no rule of a pack makes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pack:
+    """A pack whose shape and references are right; which detectors there are it does not know yet."""
+
+    folder: Path
+    version: str  # 64 hexadecimal digits
+    file: PackFile
+    notices: tuple[Problem, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """As it says itself."""
+        return self.file.name
+
+    def on_missing(self, detector: str, status: str) -> Action:
+        """What a score means that is not there; `hold` where the pack does not say."""
+        said: Mapping[str, Action] = self.file.on_missing.get(detector, {})  # type: ignore[assignment]  # Literal keys
+        return said.get(status, Action.hold)
+
+
+def load_pack(folder: Path = DEFAULT) -> Pack:
+    """The pack in a folder.
+
+    Raises:
+        UserMistake: no such folder or file.
+        Mistakes: all that is wrong with the pack, each with file, line and column.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        raise UserMistake(f"{folder}: no policy pack here: a pack is a folder with a {FILE}")
+    document = Document(path)
+    try:
+        file = PackFile.model_validate(document.data)
+    except ValidationError as error:
+        raise Mistakes([document.problem(e["loc"], _sentence(e["loc"], e["msg"])) for e in error.errors()]) from None
+    found = list(_check(file, document))
+    if mistakes := [problem for problem in found if not problem.notice]:
+        raise Mistakes(mistakes)
+    version = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Pack(folder, version, file, tuple(found))
+
+
+def _sentence(place: tuple[str | int, ...], message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return f"{'.'.join(str(step) for step in place) or 'the file'}: {message[:1].lower()}{message[1:]}"
+
+
+def _check(file: PackFile, document: Document) -> Iterator[Problem]:
+    """What the shape does not say: names that must exist, be unique, agree."""
+    seen: set[str] = set(RESERVED)
+    used: set[str] = set()
+    for number, rule in enumerate(file.rules):
+        if rule.id in seen:
+            yield document.problem(("rules", number, "id"), f"the rule id {rule.id!r} is taken")
+        seen.add(rule.id)
+        used.add(rule.threshold)
+        threshold = file.thresholds.get(rule.threshold)
+        if threshold is None:
+            known = ", ".join(file.thresholds) or "none"
+            message = f"no threshold is called {rule.threshold!r} (known: {known})"
+            yield document.problem(("rules", number, "threshold"), message)
+        elif rule.detector and threshold.detector and rule.detector != threshold.detector:
+            message = f"the threshold {rule.threshold!r} is for the detector {threshold.detector!r}"
+            yield document.problem(("rules", number, "detector"), message)
+    for name, threshold in file.thresholds.items():
+        if threshold.model_version and not threshold.detector:
+            yield document.problem(("thresholds", name), "a model_version needs a detector")
+        if name not in used:
+            yield document.problem(("thresholds", name), f"no rule uses the threshold {name!r}", notice=True)
