@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from safestream.configuration import Configuration, ContentTopic, Detector
 from schemas.metric_names import Metric
+from schemas.reference import schemas_page
 from stream.properties import REFUSED
 
 FOLDER: Final = Path(__file__).parent.parent / "docs" / "reference"
@@ -98,6 +99,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     """Every page that is made, and what it should say."""
     yield FOLDER / "configuration.md", configuration_page()
     yield FOLDER / "metrics.md", metrics_page()
+    yield FOLDER / "schemas.md", f"{_MADE}{schemas_page()}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The Confluent schema registry, behind the three questions that we ask it. Its client's errors are mapped here only."""
+"""The Confluent schema registry, behind the questions that we ask it. Its client's errors are mapped here only."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -16,6 +16,9 @@ NOT_FOUND: Final = 404
 CONFLICT: Final = 409
 # Short, because a worker waits here: it tries again itself, and can say so meanwhile.
 DEFAULTS: Final[Mapping[str, Any]] = {"timeout": 5, "max.retries": 1, "retries.wait.ms": 200}
+NUMBERS: Final = frozenset(
+    {"timeout", "max.retries", "retries.wait.ms", "retries.max.wait.ms", "cache.capacity", "cache.latest.ttl.sec"}
+)
 
 
 class NotFound(LookupError):
@@ -44,9 +47,13 @@ class ConfluentRegistry:
     def __init__(self, url: str, properties: Mapping[str, str]) -> None:
         self.url = url
         try:
-            self._client = SchemaRegistryClient({**DEFAULTS, **properties, "url": url})
+            self._client = SchemaRegistryClient({**DEFAULTS, **_typed(properties), "url": url})
         except (ValueError, TypeError) as error:
             raise UserMistake(f"schema_registry: {error}; see docs/reference/schemas.md") from None
+
+    def close(self) -> None:
+        """Close the connections to it."""
+        self._client.close()
 
     def by_id(self, schema_id: int) -> Registered:
         """The schema of an id, with every place it is registered under, deleted ones too.
@@ -106,6 +113,11 @@ class ConfluentRegistry:
                 f"schema registry {self.url}: not allowed (HTTP {status}); check schema_registry.properties"
             )
         return Retriable(f"schema registry {self.url}: HTTP {status}, {error.error_message}")
+
+
+def _typed(properties: Mapping[str, str]) -> dict[str, Any]:
+    """Properties as the client wants them: configuration has only text."""
+    return {name: float(value) if name in NUMBERS else value for name, value in properties.items()}
 
 
 def _text(schema: Any) -> str:

@@ -5,6 +5,7 @@ other in mid-stream: the records before the move keep their ids.
 """
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from schemas.folder import BUILT_IN, FIRST_ID, Folder, Release, read_json
 from schemas.roles import Roles
 from schemas.wire import subject_of, topic_of
 
-REMEMBER_UNKNOWN_SECONDS: Final = 30.0  # how long "not found" is believed without asking again
+BELIEVE_SECONDS: Final = 30.0  # how long "not found" is believed without asking again
 REMEMBER_UNKNOWN_IDS: Final = 10_000
 
 
@@ -42,7 +43,7 @@ class Registry:
     def __init__(self, folders: list[Folder], remote: ConfluentRegistry | None = None) -> None:
         self._releases = _index(folders)
         self._remote = remote
-        self._schemas: dict[tuple[int, str | None], Schema] = {}
+        self._schemas: dict[tuple[int, str | None], tuple[Schema, float]] = {}  # with the time until it holds
         self._unknown: dict[int, float] = {}  # id → when it was not found (monotonic seconds)
 
     def by_id(self, schema_id: int, subject: str | None = None) -> Schema:
@@ -52,11 +53,18 @@ class Registry:
             Poison: there is no such schema (`unknown_schema_id`).
             Retriable: the registry does not answer.
         """
-        known = self._schemas.get((schema_id, subject))
-        if known is None:
-            known = self._from_folder(schema_id) if schema_id >= FIRST_ID else self._from_remote(schema_id, subject)
-            self._schemas[schema_id, subject] = known
-        return known
+        schema, until = self._schemas.get((schema_id, subject), (None, 0.0))
+        if schema is None or until < time.monotonic():
+            schema = self._from_folder(schema_id) if schema_id >= FIRST_ID else self._from_remote(schema_id, subject)
+            # Another subject's schema may be registered under this one a moment later, with the same id.
+            settled = subject is None or schema.subject == subject or schema_id >= FIRST_ID
+            self._schemas[schema_id, subject] = schema, math.inf if settled else time.monotonic() + BELIEVE_SECONDS
+        return schema
+
+    def close(self) -> None:
+        """Close the connections to the registry, where there is one."""
+        if self._remote is not None:
+            self._remote.close()
 
     def latest(self, topic: str) -> Schema:
         """The newest version of a topic's schema: the registry's where one is configured, else the folder's.
@@ -105,7 +113,7 @@ class Registry:
         if self._remote is None:
             raise _unknown(schema_id, "the schema folder (ids below 1000000 are a registry's, and none is configured)")
         now = time.monotonic()
-        if now - self._unknown.get(schema_id, -REMEMBER_UNKNOWN_SECONDS) < REMEMBER_UNKNOWN_SECONDS:
+        if now - self._unknown.get(schema_id, -BELIEVE_SECONDS) < BELIEVE_SECONDS:
             raise _unknown(schema_id, "the schema registry")
         try:
             found = self._remote.by_id(schema_id)

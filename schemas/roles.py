@@ -15,22 +15,38 @@ Path: TypeAlias = tuple[str, ...]  # field names from the outside in; arrays and
 
 
 class Role(StrEnum):
-    """What a field is for. The value is the `role` in a schema."""
+    """What a field is for: the `role` in a schema. `MEANINGS` has a line on each."""
 
-    TEXT = "text"  # written by a person, for people to read: text detectors read it
-    IMAGE = "image"  # where an image lies
-    AUDIO = "audio"  # where a sound recording lies
-    VIDEO = "video"  # where a video lies
-    AGE_SIGNAL = "age_signal"  # says something about the account holder's age
-    ACCOUNT = "account"  # the account that acted: the key of every topic
-    PERSONAL = "personal"  # about a person, and nothing for a detector to read: recipients, reviewers
-    ID = "id"  # names an event, a piece of content, a decision
-    TIME = "time"  # milliseconds since 1970-01-01 UTC
-    CONTEXT = "context"  # where and how: surface, language, region, audience, operation
-    SOURCE = "source"  # where a record comes from: topic, partition, offset
-    OUTCOME = "outcome"  # what was found or decided: status, score, action, reason
-    PROOF = "proof"  # hashes, salts, signatures, versions
+    TEXT = "text"
+    IMAGE = "image"
+    AUDIO = "audio"
+    VIDEO = "video"
+    AGE_SIGNAL = "age_signal"
+    ACCOUNT = "account"
+    PERSONAL = "personal"
+    ID = "id"
+    TIME = "time"
+    CONTEXT = "context"
+    SOURCE = "source"
+    OUTCOME = "outcome"
+    PROOF = "proof"
 
+
+MEANINGS: Final[Mapping[Role, str]] = {
+    Role.TEXT: "written by a person for people to read: text detectors read it",
+    Role.IMAGE: "where an image lies",
+    Role.AUDIO: "where a sound recording lies",
+    Role.VIDEO: "where a video lies",
+    Role.AGE_SIGNAL: "says something about the account holder's age",
+    Role.ACCOUNT: "the account that acted: the key of every topic",
+    Role.PERSONAL: "about a person, and nothing for a detector to read: recipients, reviewers",
+    Role.ID: "names an event, a piece of content, a decision",
+    Role.TIME: "a moment, milliseconds since 1970-01-01 UTC",
+    Role.CONTEXT: "where and how: surface, language, region, audience, operation",
+    Role.SOURCE: "where a record comes from: topic, partition, offset",
+    Role.OUTCOME: "what was found or decided: status, score, action, reason",
+    Role.PROOF: "hashes, salts, signatures, versions",
+}
 
 _READ_AS_STRINGS: Final = frozenset({Role.TEXT, Role.IMAGE, Role.AUDIO, Role.VIDEO, Role.ACCOUNT})
 
