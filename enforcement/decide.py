@@ -145,8 +145,8 @@ def decide(policy: Policy, facts: Facts, scores: Scores, as_of_ms: int) -> Decis
     policy.check(scores)
     check("operation", facts.operation)
     deleted = np.fromiter((operation == DELETE for operation in facts.operation), bool, len(facts))
-    signals = _signals(policy, scores)
-    fired = signals[:, policy.signal_of] >= policy.thresholds  # NaN, which is no score, never fires
+    seen = signals(policy, scores)
+    fired = seen[:, policy.signal_of] >= policy.thresholds  # NaN, which is no score, never fires
     fired &= policy.conditions.hold(facts)
     fired &= ~deleted[:, None]
     absent = [scores.status == status for status in MISSING]
@@ -156,7 +156,7 @@ def decide(policy: Policy, facts: Facts, scores: Scores, as_of_ms: int) -> Decis
     outcome = applies.argmax(axis=1)
     return Decisions(
         outcome,
-        _deciding_score(policy, outcome, signals),
+        _deciding_score(policy, outcome, seen),
         fired,
         missing,
         missing.any(axis=1),
@@ -176,20 +176,20 @@ def failed(policy: Policy, detectors: int, as_of_ms: int) -> Decisions:
     )
 
 
-def _signals(policy: Policy, scores: Scores) -> NDArray[np.float32]:
+def signals(policy: Policy, scores: Scores) -> NDArray[np.float32]:
     """What the rules compare: the largest score over the columns of each signal; shape (n, signals)."""
-    signals = np.empty((len(scores), len(policy.signals)), dtype=np.float32)
+    seen = np.empty((len(scores), len(policy.signals)), dtype=np.float32)
     for i, columns in enumerate(policy.signals):
-        np.fmax.reduce(scores.probability[:, columns], axis=1, out=signals[:, i])  # fmax: what is NaN does not count
-    return signals
+        np.fmax.reduce(scores.probability[:, columns], axis=1, out=seen[:, i])  # fmax: what is NaN does not count
+    return seen
 
 
-def _deciding_score(policy: Policy, outcome: NDArray[np.intp], signals: NDArray[np.float32]) -> NDArray[np.float32]:
+def _deciding_score(policy: Policy, outcome: NDArray[np.intp], seen: NDArray[np.float32]) -> NDArray[np.float32]:
     """The score of the rule that decided, NaN where none did."""
     score = np.full(len(outcome), np.nan, dtype=np.float32)
     place = policy.order[np.minimum(outcome, len(policy.order) - 1)]  # 0 is deletion, then the rules
     rows = np.flatnonzero((place >= 1) & (place <= len(policy.rules)))
-    score[rows] = signals[rows, policy.signal_of[place[rows] - 1]]
+    score[rows] = seen[rows, policy.signal_of[place[rows] - 1]]
     return score
 
 

@@ -13,7 +13,8 @@ MissingStatus: TypeAlias = Literal["abstained", "error"]
 Operation: TypeAlias = Literal["create", "edit"]  # a deletion is never judged: there is nothing left to judge
 
 
-def _action(value: Any) -> Action:
+def as_action(value: Any) -> Action:
+    """An action by its name, for pydantic."""
     names = [action.name for action in Action]
     if value not in names:
         raise ValueError(f"no such action (known: {', '.join(names)})")
@@ -21,7 +22,7 @@ def _action(value: Any) -> Action:
 
 
 def _restriction(value: Any) -> Action:
-    action = _action(value)
+    action = as_action(value)
     if action not in RESTRICTIONS:
         raise ValueError("a rule restricts; what no rule catches is allowed anyway")
     return action
@@ -74,7 +75,7 @@ class PackFile(_Part):
     thresholds: dict[str, Threshold]
     rules: tuple[Rule, ...] = Field(strict=False)
     hold: Hold
-    on_missing: dict[str, dict[MissingStatus, Annotated[Action, BeforeValidator(_action)]]] = Field(
+    on_missing: dict[str, dict[MissingStatus, Annotated[Action, BeforeValidator(as_action)]]] = Field(
         default_factory=dict,
         description="Detector → status → action where a score is missing; hold where it is not said.",
     )

@@ -29,6 +29,7 @@ class Pack:
     folder: Path
     version: str  # 64 hexadecimal digits
     file: PackFile
+    document: Document  # where each part of the file stands
     notices: tuple[Problem, ...] = ()
 
     @property
@@ -56,15 +57,16 @@ def load_pack(folder: Path = DEFAULT) -> Pack:
     try:
         file = PackFile.model_validate(document.data)
     except ValidationError as error:
-        raise Mistakes([document.problem(e["loc"], _sentence(e["loc"], e["msg"])) for e in error.errors()]) from None
+        raise Mistakes([document.problem(e["loc"], sentence(e["loc"], e["msg"])) for e in error.errors()]) from None
     found = list(_check(file, document))
     if mistakes := [problem for problem in found if not problem.notice]:
         raise Mistakes(mistakes)
     version = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Pack(folder, version, file, tuple(found))
+    return Pack(folder, version, file, document, tuple(found))
 
 
-def _sentence(place: tuple[str | int, ...], message: str) -> str:
+def sentence(place: tuple[str | int, ...], message: str) -> str:
+    """What pydantic says of a place, as one of our lines."""
     message = message.removeprefix("Value error, ")
     return f"{'.'.join(str(step) for step in place) or 'the file'}: {message[:1].lower()}{message[1:]}"
 
