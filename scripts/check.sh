@@ -12,5 +12,6 @@ gate $bin/ruff check .
 gate $bin/mypy
 gate $bin/lint-imports
 if [ "${1-}" = --gates-only ]; then exit; fi
+gate $bin/python -m stream.local_broker
 echo "== tests"
 exec $bin/python -m pytest --cov --cov-report=term "$@"

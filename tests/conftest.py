@@ -4,10 +4,27 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 
+import psutil
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from stream.local_broker import Broker, development_broker
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_running() -> Iterator[None]:
+    """A session ends without a process of its own: what a test left behind is named, and killed."""
+    yield
+    left = [child for child in psutil.Process().children(recursive=True) if not is_pythons_own(child)]
+    names = [" ".join(child.cmdline())[:200] or child.name() for child in left]
+    for child in left:
+        child.kill()
+    assert not names, f"left running: {names}"
+
+
+def is_pythons_own(child: psutil.Process) -> bool:
+    """multiprocessing's resource tracker and fork server, which end when we do."""
+    return child.status() == psutil.STATUS_ZOMBIE or "multiprocessing" in " ".join(child.cmdline())
 
 
 @pytest.fixture(scope="session")

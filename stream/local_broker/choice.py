@@ -8,7 +8,7 @@ from typing import Protocol
 from schemas.errors import UserMistake
 from stream.local_broker.container import ContainerBroker, docker_client, get_image
 from stream.local_broker.install_hints import how_to_get
-from stream.local_broker.jars import Say
+from stream.local_broker.jars import Say, fetch_jars
 from stream.local_broker.java import find_java
 from stream.local_broker.process import LocalBroker
 from stream.local_broker.readiness import answers
@@ -82,10 +82,19 @@ def own_broker(
     say: Say = lambda _line: None, properties: dict[str, str] | None = None
 ) -> ContainerBroker | LocalBroker:
     """A broker that is ours to kill, not yet started: the second and third of `development_broker`'s order."""
+    return prepare(say)(properties=properties, say=say)
+
+
+def prepare(say: Say) -> type[ContainerBroker | LocalBroker]:
+    """Which kind of broker of ours this machine runs; its image or its jars are there afterwards.
+
+    Raises:
+        UserMistake: neither can be had.
+    """
     if (client := docker_client()) is not None:
         try:
             if get_image(client, say):
-                return ContainerBroker(properties, say)
+                return ContainerBroker
         finally:
             client.close()
     if find_java() is None:
@@ -93,4 +102,5 @@ def own_broker(
             f"no Kafka to be had: neither a Docker daemon nor Java is here. Either: {how_to_get('java')} and "
             f"{how_to_get('maven')}; or: {how_to_get('docker')}"
         )
-    return LocalBroker(properties=properties, say=say)
+    fetch_jars(say)
+    return LocalBroker
