@@ -76,8 +76,10 @@ def consumer_properties(
     }
     if instance is not None:
         ours["group.instance.id"] = instance
-    # The classic protocol moves only what has to move; with the new one the broker assigns.
-    defaults = {"partition.assignment.strategy": "cooperative-sticky"} if protocol == "classic" else {}
+    # The classic protocol moves only what has to move, and misses a dead member after 10 s; with the new one the broker
+    # assigns, and has its own session timeout.
+    classic = {"partition.assignment.strategy": "cooperative-sticky", "session.timeout.ms": 10_000}
+    defaults = classic if protocol == "classic" else {}
     passed = {k: v for k, v in properties.items() if protocol == "classic" or k not in CLASSIC_ONLY}
     return defaults | passed | ours
 
@@ -103,7 +105,7 @@ def producer_properties(
 
     `murmur2_random` is what Java's default partitioner does: murmur2 of the key, any partition where there is no key.
     """
-    defaults = {"linger.ms": 5, "compression.type": "lz4"}
+    defaults = {"linger.ms": 5, "compression.type": "lz4", "message.max.bytes": 4_000_000}
     ours: dict[str, Any] = {
         "bootstrap.servers": bootstrap_servers,
         "partitioner": "murmur2_random",

@@ -1,0 +1,31 @@
+"""`safestream worker`: turn events into decisions until told to stop."""
+
+import signal
+from pathlib import Path
+from threading import Event
+from typing import Annotated
+
+import typer
+
+from safestream import assembly, logs
+from safestream.configuration import load
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def worker(
+    config: Annotated[Path | None, typer.Option(help="Configuration file.")] = None,
+    slot: Annotated[
+        str | None, typer.Option(help="Name of this worker in its group, the same after a restart: worker.slot.")
+    ] = None,
+) -> None:
+    """Turn events into decisions until told to stop (SIGTERM or Ctrl-C: commits what is under way, then leaves)."""
+    settings = load(config)
+    if slot is not None:
+        settings = settings.model_copy(update={"worker": settings.worker.model_copy(update={"slot": slot})})
+    logs.configure(settings.log.format, settings.log.level)
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    assembly.run_worker(settings, stop)

@@ -1,0 +1,55 @@
+"""What a replayed dead letter carries: where the original lay, how often it failed, and proof that we wrote so.
+
+Headers are anybody's to write, and Kafka doesn't tell a consumer who produced a record. So the attempt count is
+honoured only with a signature: HMAC-SHA256 under `dead_letters.signing_key` over the coordinates, the attempt and the value.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+
+from confluent_kafka import Message
+
+from schemas import headers
+
+Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The original of a replayed record: "topic-id/partition/offset", and how often it was decoded in vain."""
+
+    origin: str
+    attempt: int
+
+
+NO_REPLAY: tuple[Replay | None, bool] = (None, False)
+
+
+def headers_in(message: Message) -> Headers:
+    """A record's headers; consumed ones are always a list of names and bytes."""
+    return cast(Headers, message.headers() or ())
+
+
+def signature(key: bytes, origin: str, attempt: int, value: bytes | None) -> str:
+    """Proof that a replay is ours, in hexadecimal."""
+    absent = b"\x01" if value is None else b"\x00"
+    signed = f"{origin} {attempt} ".encode() + absent + (value or b"")
+    return hmac.new(key, signed, hashlib.sha256).hexdigest()
+
+
+def replay_of(found: Headers, value: bytes | None, key: bytes | None) -> tuple[Replay | None, bool]:
+    """The replay that these headers prove; and, where they prove none, whether they claim one."""
+    ours = {name: data for name, data in found if name.startswith(headers.PREFIX)}
+    if headers.REPLAY_SIGNATURE not in ours:
+        return None, headers.ATTEMPT in ours
+    try:
+        text = {name: (data or b"").decode() for name, data in ours.items()}
+        origin, attempt = text[headers.ORIGIN], int(text[headers.ATTEMPT])
+    except (KeyError, ValueError):
+        return None, True
+    if key is None or not hmac.compare_digest(text[headers.REPLAY_SIGNATURE], signature(key, origin, attempt, value)):
+        return None, True
+    return Replay(origin, attempt), False

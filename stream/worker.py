@@ -1,0 +1,313 @@
+"""The worker: an event's way from the log to its decision, its leaf and the commit, on one screen.
+
+    poll → take → decode ┐                       (this thread)
+                         ├→ detect               (the detectors' process)
+           decide ───────┘                       (this thread)
+             └→ produce → commit                 (the committer's thread)
+
+While the detectors have one batch, the next is decoded here and the one before is committed there. Only
+a few batches are under way, and `Intake` bounds what waits. Whatever goes wrong with a transaction ends
+in `_rewind`: everything not committed is dropped and read again.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from threading import Event
+from typing import Final
+
+import structlog
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from schemas.columns import Scores
+from schemas.errors import Abortable, Retriable, SafestreamError
+from schemas.leaf_header import Kind
+from schemas.metric_names import Queue, Stage
+from stream.batches import Batch, batch_of
+from stream.chain_heads import ChainHeads
+from stream.committer import Committed, Committer, Entry
+from stream.decoding import Decoding
+from stream.health import Health
+from stream.intake import Intake
+from stream.kafka_errors import error_of, translate
+from stream.lanes import Lane
+from stream.measuring import measure
+from stream.metrics import WorkerMetrics
+from stream.ports import Detectors, Judge
+
+_SLICE_SECONDS: Final = 0.005  # between looks at what the detectors have, while they are busy
+_IDLE_SECONDS: Final = 0.2
+_BACKOFF_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
+_log = structlog.get_logger(__name__)
+
+
+class Worker:
+    """One consumer of the group. `run` returns when `stop` is set and what was under way is committed."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        intake: Intake,
+        decoding: Decoding,
+        detectors: Detectors,
+        judge: Judge,
+        committer: Committer,
+        heads: ChainHeads,
+        metrics: WorkerMetrics,
+        health: Health,
+        drain_seconds: float,
+        stop: Event,
+        *,
+        incremental: bool,
+    ) -> None:
+        """`incremental`: the group hands over single partitions (cooperative, or the new protocol), not all at once."""
+        self._consumer = consumer
+        self._intake = intake
+        self._decoding = decoding
+        self._detectors = detectors
+        self._judge = judge
+        self._committer = committer
+        self._heads = heads
+        self._metrics = metrics
+        self._health = health
+        self._drain_seconds = drain_seconds
+        self._stop = stop
+        self._incremental = incremental
+        self._under_way: deque[tuple[Batch, float]] = deque()  # with the detectors, and since when
+        self._number = 0
+        self._trouble: SafestreamError | None = None  # met where it could not be raised: in a rebalance
+        self._broken = False
+        self._failures = 0  # rewinds in a row, without a commit between
+        self._gauged = 0.0
+
+    def run(self, topics: Sequence[str]) -> None:
+        """Consume until told to stop.
+
+        Raises:
+            Fatal: going on would lose, double or falsify something; Fenced: another worker has this slot.
+        """
+        self._consumer.subscribe(list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        try:
+            while not self._stop.is_set():
+                try:
+                    self._turn()
+                except (Abortable, Retriable) as trouble:
+                    self._rewind(trouble)
+            self._finish(lambda: not self._under_way and self._committer.idle, self._drain_seconds)
+        except BaseException:
+            self._broken = True  # leave the group, and commit nothing on the way
+            raise
+        finally:
+            self._consumer.close()
+
+    def _turn(self) -> None:
+        """Once round. Each line is a stage; none waits for the one after it."""
+        self._intake.poll(self._patience())
+        self._settle_trouble()
+        self._open_chains()
+        if self._detectors.room and self._intake.waiting and not self._intake.due():
+            self._dispatch()
+        if (scored := self._detectors.collect(0)) is not None:
+            self._decide(*scored)
+        if self._committer.idle:
+            self._committed(self._committer.settle())
+        self._gauge()
+
+    def _dispatch(self) -> None:
+        """Take a batch, decode it, hand it to the detectors."""
+        began = time.monotonic()
+        taken = self._intake.take()
+        if not taken:
+            return
+        took = time.monotonic()
+        decoded = self._decoding.decode(taken, time.time_ns() // 1_000_000)
+        self._number += 1
+        batch = batch_of(self._number, taken, decoded, began)
+        self._write_down(batch)
+        self._metrics.stage[Stage.TAKE].observe(took - began)
+        self._metrics.stage[Stage.DECODE].observe(time.monotonic() - took)
+        self._detectors.submit(batch.number, decoded.events)
+        self._under_way.append((batch, time.monotonic()))
+
+    def _decide(self, number: int, scores: Scores) -> None:
+        """Decide a scored batch and hand it to the next transaction."""
+        batch, since = self._under_way.popleft()
+        assert batch.number == number, "the detectors answer in order"
+        began = time.monotonic()
+        verdicts = self._judge.judge(batch.decoded.events, scores, time.time_ns() // 1_000_000)
+        self._metrics.stage[Stage.DETECT].observe(began - since)
+        self._metrics.stage[Stage.DECIDE].observe(time.monotonic() - began)
+        self._metrics.scored(scores)
+        self._committed(self._committer.publish(batch, verdicts, self._membership()))
+        batch.forget()
+
+    def _committed(self, committed: Committed | None) -> None:
+        """Count what a transaction published, now that it is visible."""
+        if committed is None:
+            return
+        self._failures = 0
+        self._metrics.stage[Stage.PRODUCE].observe(committed.produce_seconds)
+        self._metrics.stage[Stage.COMMIT].observe(committed.commit_seconds)
+        self._metrics.transaction.observe(committed.produce_seconds + committed.commit_seconds)
+        measure(committed.publication, self._metrics)
+
+    def _membership(self) -> object:
+        """The group metadata that offsets are committed under: as of the last poll, for partitions held ever since."""
+        return self._consumer.consumer_group_metadata()
+
+    def _patience(self) -> float:
+        """How long the next poll may wait: until a batch is due, or shortly while something is under way."""
+        if self._under_way or not self._committer.idle:
+            return min(_SLICE_SECONDS, self._intake.due()) if self._detectors.room else _SLICE_SECONDS
+        return min(_IDLE_SECONDS, self._intake.due())
+
+    def _write_down(self, batch: Batch) -> None:
+        """Before the first dispatch from a position, and before each one at which workers have died (stream.caution)."""
+        entries = []
+        for each in batch.slices:
+            caution = each.lane.position.caution
+            if not each.lane.written or caution.careful:
+                each.lane.written = True
+                dispatched = caution.dispatched(each.next_offset)
+                entries.append(Entry(each.lane, [], each.lane.position.offset, dispatched))
+        if entries:
+            self._committed(self._committer.write_down(entries, self._membership()))
+
+    def _open_chains(self) -> None:
+        """Write the leaves that newly assigned partitions begin with."""
+        lanes = [lane for lane in self._intake.lanes.values() if lane.opening]
+        if not lanes:
+            return
+        entries = [Entry(lane, lane.opening, lane.position.offset, lane.position.caution) for lane in lanes]
+        self._committed(self._committer.write_down(entries, self._membership()))
+        for lane in lanes:
+            self._count_lost(lane)
+            lane.opening = []
+
+    def _count_lost(self, lane: Lane) -> None:
+        for kind, first, _ in lane.opening:
+            if kind is Kind.lost_to_retention:
+                self._metrics.lost(lane.topic, lane.position.offset - first)
+
+    # -- when something goes wrong, or the group changes --------------------------------------------------------------
+
+    def _rewind(self, trouble: SafestreamError) -> None:
+        """Drop everything that is not committed, settle with the broker, and read on from what is."""
+        self._metrics.aborts.inc()
+        _log.warning("rewinding", reason=str(trouble), failures=self._failures)
+        while not self._stop.is_set():
+            self._stop.wait(_BACKOFF_SECONDS[min(self._failures, len(_BACKOFF_SECONDS) - 1)] if self._failures else 0)
+            self._failures += 1
+            self._health.beat()
+            self._forget_all()
+            try:
+                self._committer.recover()
+                partitions = [TopicPartition(topic, partition) for topic, partition in self._intake.lanes]
+                self._intake.restart(self._heads.resolve(self._consumer, partitions))
+            except (Abortable, Retriable) as again:
+                _log.warning("rewinding again", reason=str(again))
+            except KafkaException as raised:
+                _log.warning("rewinding again", reason=str(translate(error_of(raised), "seeking")))
+            else:
+                return
+
+    def _forget_all(self) -> None:
+        self._detectors.discard()
+        for batch, _ in self._under_way:
+            batch.forget()
+        self._under_way.clear()
+        self._trouble = None
+
+    def _settle_trouble(self) -> None:
+        if self._trouble is not None:
+            raise self._trouble
+
+    def _finish(self, done: Callable[[], bool], seconds: float) -> None:
+        """Carry on with what is under way, taking nothing new, until it is `done` or `seconds` are over."""
+        deadline = time.monotonic() + seconds
+        try:
+            while not done() and (left := deadline - time.monotonic()) > 0:
+                if self._under_way and (scored := self._detectors.collect(min(left, _IDLE_SECONDS))) is not None:
+                    self._decide(*scored)
+                elif not self._under_way:
+                    self._committed(self._committer.settle(left))
+            if self._committer.idle:
+                self._committed(self._committer.settle())
+        except (Abortable, Retriable, TimeoutError) as trouble:
+            self._trouble = Abortable(f"finishing what was under way: {trouble}")
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        began = time.monotonic()
+        lanes = self._resolve(partitions) if partitions else []
+        starts = [TopicPartition(lane.topic, lane.partition, lane.position.offset) for lane in lanes]
+        (consumer.incremental_assign if self._incremental else consumer.assign)(starts)
+        for lane in lanes:
+            self._intake.add(lane)
+        self._changed("assigned", partitions, began)
+
+    def _resolve(self, partitions: list[TopicPartition]) -> list[Lane]:
+        """Where the partitions go on; tried again while the broker doesn't answer, since the group waits for us."""
+        for pause in (*_BACKOFF_SECONDS, *_BACKOFF_SECONDS[-1:] * 6):
+            try:
+                return self._heads.resolve(self._consumer, partitions)
+            except Retriable as trouble:
+                _log.warning("positions unknown as yet", reason=str(trouble))
+                self._stop.wait(pause)
+        return self._heads.resolve(self._consumer, partitions)
+
+    def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        """Commit what is under way of these partitions if it can be in time; else their new owner does it again."""
+        began = time.monotonic()
+        if self._broken:
+            return
+        gone = [
+            self._intake.lanes[p.topic, p.partition] for p in partitions if (p.topic, p.partition) in self._intake.lanes
+        ]
+        self._finish(lambda: self._committer.idle and not any(lane.in_flight for lane in gone), self._drain_seconds)
+        self._hand_back([lane for lane in gone if lane.written and lane.in_flight])
+        self._drop(partitions)
+        self._changed("revoked", partitions, began)
+
+    def _hand_back(self, lanes: Sequence[Lane]) -> None:
+        """What was dispatched and is given up was no death."""
+        entries = [Entry(lane, [], lane.position.offset, lane.position.caution.handed_back()) for lane in lanes]
+        if not entries or self._trouble is not None:
+            return
+        try:
+            self._committed(self._committer.write_down(entries, self._membership()))
+        except (Abortable, Retriable) as trouble:
+            self._trouble = Abortable(f"handing back: {trouble}")
+
+    def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        """They are another's already: nothing of them may be committed."""
+        began = time.monotonic()
+        self._drop(partitions)
+        self._changed("lost", partitions, began)
+
+    def _drop(self, partitions: Sequence[TopicPartition]) -> None:
+        for each in partitions:
+            self._intake.remove(each.topic, each.partition)
+            self._metrics.forget(each.topic, each.partition)
+
+    def _changed(self, how: str, partitions: Sequence[TopicPartition], began: float) -> None:
+        seconds = time.monotonic() - began
+        self._metrics.rebalance[how].observe(seconds)
+        self._metrics.assigned.set(len(self._intake.lanes))
+        self._health.waiting_for = None if self._intake.lanes else "partitions"
+        _log.info("partitions " + how, count=len(partitions), now=len(self._intake.lanes), seconds=round(seconds, 3))
+
+    def _gauge(self) -> None:
+        """About once a second: what waits where."""
+        now = time.monotonic()
+        self._health.beat()
+        if now - self._gauged < 1.0:
+            return
+        self._gauged = now
+        self._metrics.restarts(self._detectors.restarts)
+        self._metrics.healthy.set(self._detectors.healthy)
+        self._metrics.queue[Queue.WAITING].set(self._intake.waiting)
+        self._metrics.queue[Queue.DETECTING].set(sum(len(batch.decoded.events) for batch, _ in self._under_way))
+        for (topic, partition), lane in self._intake.lanes.items():
+            _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True) or (0, -1)
+            if high >= 0:
+                self._metrics.lag(topic, partition, max(0, high - lane.position.offset))
