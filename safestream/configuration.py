@@ -139,6 +139,10 @@ class Worker(_Section):
     drain_seconds: float = Field(
         default=8, gt=0, description="Time to commit what is under way at SIGTERM or a rebalance."
     )
+    accepted_topic_ids: frozenset[str] = Field(
+        default=frozenset(),
+        description="Ids (32 hexadecimal digits) of topics that were created again and may begin a new chain.",
+    )
     health_host: str = Field(default="127.0.0.1", description="Address of /metrics, /healthz and /readyz.")
     health_port: int | None = Field(
         default=None, ge=0, le=65535, description="Their port; 0 takes a free one, null has none."
