@@ -14,6 +14,7 @@ from stream.kafka_errors import error_of, translate
 
 _ANSWER_SECONDS: Final = 10.0
 _SETTLE_SECONDS: Final = 60.0  # a crashed worker's transaction ends after 10 to 20 s
+_MOST: Final = 2000  # records of one call
 _CHUNK: Final = 20_000  # offsets read at a time, backwards
 _RECENT: Final = 50_000  # offsets after a chain's last leaf that are checked for one that shouldn't be there
 
@@ -31,8 +32,9 @@ class AuditTail:
     """Two readers of moderation.audit: one sees what is committed, the other everything."""
 
     def __init__(self, reader_properties: Mapping[str, Any]) -> None:
-        self._committed = Consumer(dict(reader_properties))
-        self._all = Consumer({**reader_properties, "isolation.level": "read_uncommitted"})
+        prompt = {**reader_properties, "fetch.wait.max.ms": 10}
+        self._committed = Consumer(prompt)
+        self._all = Consumer({**prompt, "isolation.level": "read_uncommitted"})
 
     def close(self) -> None:
         """Close both readers."""
@@ -104,7 +106,7 @@ def _read(reader: Consumer, partition: int, start: int, end: int) -> Iterator[Fo
     try:
         deadline = time.monotonic() + _SETTLE_SECONDS
         while time.monotonic() < deadline:
-            for message in reader.consume(2000, 0.5):
+            for message in reader.consume(min(end - start, _MOST), 0.02):
                 if (error := message.error()) is not None:
                     if error.code() == KafkaError._PARTITION_EOF:
                         return

@@ -73,17 +73,17 @@ class ChainHeads:
             committed = consumer.committed(list(partitions), timeout=_ANSWER_SECONDS)
         except KafkaException as raised:
             raise translate(error_of(raised), "asking for the committed offsets") from None
-        return [self._lane(consumer, partition) for partition in committed]
+        positions = [read(each.offset, each.metadata) for each in committed]
+        known = [(each, at) for each, at in zip(committed, positions, strict=True) if at is not None]
+        self._check([(each.topic, each.partition, at) for each, at in known])
+        return [self._lane(consumer, each, at) for each, at in zip(committed, positions, strict=True)]
 
-    def _lane(self, consumer: Consumer, committed: TopicPartition) -> Lane:
+    def _lane(self, consumer: Consumer, committed: TopicPartition, position: Position | None) -> Lane:
         topic, partition = committed.topic, committed.partition
         topic_id = self._cluster.topics[topic].topic_id
         begin, end = _ends(consumer, committed)
-        position = read(committed.offset, committed.metadata)
         opening: list[tuple[Kind, int, bytes]] = []
-        if position is not None:
-            self._check(topic, partition, position)
-        else:
+        if position is None:
             position, opening = self._recover(topic, partition, topic_id, begin, committed.offset)
         if position.offset > end:
             raise Fatal(
@@ -97,12 +97,28 @@ class ChainHeads:
         position = Position(topic_id, position.offset, position.head, position.audit_offset, caution)
         return Lane(topic, partition, self._kinds[topic], position, opening, tail=position.offset)
 
-    def _check(self, topic: str, partition: int, position: Position) -> None:
-        """The head that was committed is the chain's last leaf."""
-        if position.topic_id != self._cluster.topics[topic].topic_id:
-            raise self._created_again(topic, position.topic_id)
-        if self._own.get((topic, partition)) == position or position.audit_offset < 0:
-            return
+    def _check(self, committed: Sequence[tuple[str, int, Position]]) -> None:
+        """Each head that was committed is its chain's last leaf. One look at the end of each audit partition."""
+        newest: dict[int, int] = {}
+        ids: set[tuple[bytes, int]] = set()
+        for topic, partition, position in committed:
+            if position.topic_id != self._cluster.topics[topic].topic_id:
+                raise self._created_again(topic, position.topic_id)
+            if position.audit_offset < 0 or self._own.get((topic, partition)) == position:
+                continue
+            self._check_last(topic, partition, position)
+            newest[partition] = max(newest.get(partition, -1), position.audit_offset)
+            ids.add((position.topic_id, partition))
+        for partition, audit_offset in newest.items():
+            for later in self._tail.after(partition, audit_offset):
+                if (later.header.topic_id, partition) in ids:
+                    raise Fatal(
+                        f"audit partition {partition} has a leaf at offset {later.audit_offset} that the committed offsets"
+                        " know nothing of: they were set back; delete the group's offsets, and the worker goes on from"
+                        " the chain's last leaf"
+                    )
+
+    def _check_last(self, topic: str, partition: int, position: Position) -> None:
         found = self._tail.at(partition, position.audit_offset)
         if found is None or leaf_hash(found.leaf) != position.head.hash:
             raise Fatal(
@@ -110,13 +126,6 @@ class ChainHeads:
                 f" (sequence {position.head.sequence - 1}, audit offset {position.audit_offset}):"
                 " run `safestream audit verify`"
             )
-        for later in self._tail.after(partition, position.audit_offset):
-            if later.header.topic_id == position.topic_id:
-                raise Fatal(
-                    f"the audit of {topic} partition {partition} has a leaf at audit offset {later.audit_offset} that"
-                    " the committed offset knows nothing of: the group's offsets were set back;"
-                    " delete them, and the worker goes on from the last leaf"
-                )
 
     def _recover(
         self, topic: str, partition: int, topic_id: bytes, begin: int, committed: int
