@@ -1,7 +1,7 @@
 """The audit leaf's fixed header, its hash and its chain, to the byte. The body after it is Avro.
 
 A leaf is the whole value of a record in `moderation.audit`, in Confluent wire format. Its Avro schema begins with a
-`fixed` of 96 bytes, which Avro writes as it is, so every header field lies at a fixed offset. All integers are big-endian.
+`fixed` of 96 bytes, which Avro writes as it is, so every header field lies at a fixed offset. Integers are big-endian.
 
     offset  bytes  field
          0      1  0, the Confluent magic byte
@@ -15,8 +15,8 @@ A leaf is the whole value of a record in `moderation.audit`, in Confluent wire f
         49      8  offset of the source record (genesis: where the chain starts; lost: the first offset lost)
         57      8  sequence: the leaf's place on its chain, from 0
         65     32  hash of the leaf before it on the chain; zeros for the first
-        97      4  zeros, reserved
-       101      –  body
+        97      4  zeros, reserved; anything else is no leaf of this version
+       101   rest  body
 
 One chain belongs to one source partition: (cluster, topic id, partition). A leaf's hash is SHA-256 over a zero byte and
 the whole value: RFC 6962's leaf hash, so that the same hash serves the chain and a Merkle log.
@@ -27,7 +27,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 MAGIC: Final = b"SFSL"
 VERSION: Final = 1
@@ -36,6 +36,7 @@ BODY_START: Final = 101
 NO_HASH: Final = bytes(32)
 
 _LAYOUT: Final = struct.Struct(">4sHH16s16siqQ32s4x")  # 96 bytes from HEADER_START
+_READ: Final = struct.Struct(">B4x4sHH16s16siqQ32sI")  # the same from byte 0, with the reserved bytes as a number
 assert HEADER_START + _LAYOUT.size == BODY_START
 
 
@@ -50,8 +51,10 @@ class Kind(IntEnum):
     review = 6  # a record of moderation.reviews
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+_KINDS: Final = {int(kind): kind for kind in Kind}
+
+
+class Header(NamedTuple):  # a tuple: a verifier makes 100,000 of them a second
     """A leaf's header, parsed."""
 
     kind: Kind
@@ -69,6 +72,9 @@ class Head:
 
     sequence: int = 0
     hash: bytes = NO_HASH
+
+
+NO_HEAD: Final = Head()
 
 
 class BadLeaf(ValueError):
@@ -93,17 +99,18 @@ def parse(leaf: bytes) -> Header:
     """
     if len(leaf) < BODY_START:
         raise BadLeaf(f"{len(leaf)} bytes, a leaf has at least {BODY_START}")
-    magic, version, kind, cluster, topic_id, partition, offset, sequence, previous = _LAYOUT.unpack_from(
-        leaf, HEADER_START
+    zero, magic, version, kind, cluster, topic_id, partition, offset, sequence, previous, reserved = _READ.unpack_from(
+        leaf
     )
-    if leaf[0] != 0 or magic != MAGIC:
-        raise BadLeaf(f"bytes 0 and 5-8 are {leaf[0]} and {magic!r}, not 0 and {MAGIC!r}")
+    if zero != 0 or magic != MAGIC:
+        raise BadLeaf(f"bytes 0 and 5-8 are {zero} and {magic!r}, not 0 and {MAGIC!r}")
     if version != VERSION:
         raise BadLeaf(f"layout version {version} at byte 9, this verifier knows {VERSION}")
-    try:
-        known = Kind(kind)
-    except ValueError:
-        raise BadLeaf(f"unknown kind {kind} at byte 11") from None
+    if reserved:
+        raise BadLeaf(f"the reserved bytes 97-100 are {reserved:#010x}, not zeros")
+    known = _KINDS.get(kind)
+    if known is None:
+        raise BadLeaf(f"unknown kind {kind} at byte 11")
     return Header(known, cluster, topic_id, partition, offset, sequence, previous)
 
 

@@ -1,7 +1,7 @@
 """One chain, leaf by leaf: does it hold, and if not, which leaf is the first bad one and what happened to it.
 
 A leaf *fits* if its sequence is the next, its previous hash is the hash of the leaf before it, and its offset is not
-below where that leaf ended (a genesis leaf: sequence 0, and only there). While leaves fit, the state is one leaf. A leaf
+below where that leaf ended (a genesis leaf: sequence 0, and only there). While leaves fit, the state is one leaf. One
 that doesn't fit is judged with up to `WINDOW` - 1 later leaves of its chain in view; `x` is that leaf, `last` the one
 before it, and the first row that matches decides:
 
@@ -19,23 +19,27 @@ before it, and the first row that matches decides:
     x's sequence lies ahead                                       those between are                  removed
     x's sequence lies behind                                      nobody asked for x                 inserted *
 
-    * provisionally: it becomes `reordered` when x fits later, `doubled` when its twin turns up; for a copy of a leaf long
-      gone by, `Verifier.answer` looks that leaf up in a second reading.
+    * provisionally: it becomes `reordered` when x fits later, `doubled` when its twin turns up; for a copy of a leaf
+      long gone by, `Verifier.answer` looks that leaf up in a second reading.
 
-After a fault the chain goes on from where it makes sense again, so that one deed is one fault. At the end, the committed
-head (from elsewhere: the chain can't know) shows whether leaves are missing there: `cut`.
+After a fault the chain goes on from where it makes sense again, so that one deed is one fault. At the end, the
+committed head (from elsewhere: the chain can't know) shows whether leaves are missing there: `cut`.
 """
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from enforcement.audit.faults import ChainId, FaultKind, Seen
 from enforcement.audit.offset_ranges import OffsetRanges
 from schemas.leaf_header import NO_HASH, Head, Kind
 
 WINDOW: Final = 32  # leaves in view when one doesn't fit
+_END: Final = 2**63  # after every audit offset
 REMEMBERED: Final = 64  # hashes of the last leaves; leaves put aside; leaves asked for
+
+
+_V = TypeVar("_V")
 
 
 class Notes(Protocol):
@@ -50,8 +54,12 @@ class Notes(Protocol):
     def ask(self, number: int, chain: "Chain", leaf: Seen) -> None:
         """Did the log hold this leaf before? Answered in a second reading."""
 
-    def claim(self, chain: "Chain", sequence: int, previous: bytes | None, until: int) -> bool:
-        """Name bytes that belong to no chain, and lie before `until`, as the leaf with this sequence: altered."""
+    def claim(self, chain: "Chain", until: int | None) -> bool:
+        """Find the chain's next leaf among what belongs to no chain, and name it: altered.
+
+        A leaf that says it is of another chain counts if it follows by its hash; bytes that can't be read count if they
+        lie between the chain's last leaf and `until`; with None they don't.
+        """
 
 
 class Chain:
@@ -65,12 +73,15 @@ class Chain:
         self.next_offset = 0
         self.last: Seen | None = None
         self.leaves = 0
+        self.start: int | None = None  # the offset in the genesis leaf
         self.offsets = OffsetRanges()  # that have a leaf of their own
         self.lost: list[tuple[int, int, int]] = []  # first, end, and when it was said
         self.window: list[Seen] = []
         self._notes = notes
         self._recent: deque[bytes] = deque(maxlen=REMEMBERED)
-        self._aside: dict[bytes, tuple[Seen, int]] = {}  # by hash: didn't belong where they stood, and the fault's number
+        self._aside: dict[
+            bytes, tuple[Seen, int]
+        ] = {}  # by hash: didn't belong where they stood, and the fault's number
         self._wanted: dict[bytes, int] = {}  # hashes that a successor asked for in vain
         self._gap: int = -1  # the fault that left `hash` unknown
         self._episode: int = -1  # the fault under which leaves are being put aside
@@ -88,8 +99,8 @@ class Chain:
         self._settle(1)
         head = self.head
         if head is None or self.sequence >= head.sequence:
-            self._notes.claim(self, self.sequence, self.hash, _END)
-        elif head.sequence - self.sequence > 1 or not self._notes.claim(self, self.sequence, None, _END):
+            self._notes.claim(self, until=None)
+        elif head.sequence - self.sequence > 1 or not self._notes.claim(self, until=_END):
             many = head.sequence - self.sequence
             detail = f"{many} leaves up to the head that the group committed are missing (sequence {head.sequence - 1})"
             self._notes.found(FaultKind.cut, self, None, self.sequence, detail)
@@ -112,7 +123,9 @@ class Chain:
         self._recent.append(leaf.hash)
         self._count(leaf)
         if self.head is not None and self.head.sequence == self.sequence and self.head.hash != leaf.hash:
-            detail = "its hash is not the head that the group committed: it was altered, or the chain up to it rewritten"
+            detail = (
+                "its hash is not the head that the group committed: it was altered, or the chain up to it rewritten"
+            )
             self._unknown_from(self._notes.found(FaultKind.altered, self, leaf, leaf.sequence, detail))
         if self._aside:
             self._accept_from_aside(leaf)
@@ -121,7 +134,9 @@ class Chain:
         self.leaves += 1
         if leaf.kind is Kind.lost_to_retention:
             self.lost.append((leaf.offset, leaf.next_offset, leaf.time_ms))
-        elif leaf.kind is not Kind.genesis:
+        elif leaf.kind is Kind.genesis:
+            self.start = leaf.offset
+        else:
             self.offsets.add(leaf.offset, leaf.offset + 1)
 
     def _accept_from_aside(self, before: Seen) -> None:
@@ -148,13 +163,9 @@ class Chain:
     def _fill(self, leaf: Seen, number: int) -> None:
         """An altered leaf holds its place on the chain; nothing it says is relied upon."""
         self._unknown_from(number)
-        self._gap, gap = -1, self._gap
         self.last, self.sequence = leaf, self.sequence + 1
         self._recent.append(leaf.hash)
         self._count(leaf)
-        self._gap = gap
-        if self.head is not None and self.head.sequence == self.sequence:
-            _remember(self._wanted, self.head.hash, number)
 
     # --- the chain as it is
 
@@ -183,9 +194,13 @@ class Chain:
 
     def _seen_before(self, x: Seen) -> bool:
         if x.hash in self._wanted:
-            self._notes.amend(self._wanted[x.hash], FaultKind.reordered, f"the leaf stands at audit offset {x.audit_offset}")
+            self._notes.amend(
+                self._wanted[x.hash], FaultKind.reordered, f"the leaf stands at audit offset {x.audit_offset}"
+            )
         elif x.hash in self._aside:
-            self._notes.amend(self._aside[x.hash][1], FaultKind.doubled, f"it stands at audit offset {x.audit_offset} too")
+            self._notes.amend(
+                self._aside[x.hash][1], FaultKind.doubled, f"it stands at audit offset {x.audit_offset} too"
+            )
         elif x.hash in self._recent:
             self._notes.found(FaultKind.doubled, self, x, x.sequence, "the chain has this very leaf already")
         else:
@@ -215,10 +230,16 @@ class Chain:
         if x.sequence != self.sequence or self.hash not in {None, x.previous}:
             return False
         del self.window[0]
-        wrong = f"offset {x.offset} after {self.next_offset - 1}" if x.offset < self.next_offset else f"a {x.kind.name} leaf"
-        after = _successor(rest, x.sequence)
+        wrong = (
+            f"offset {x.offset} after {self.next_offset - 1}"
+            if x.offset < self.next_offset
+            else f"a {x.kind.name} leaf"
+        )
+        after = _successor(rest, x.sequence + 1)
         if after is not None and after.previous != x.hash:
-            self._fill(x, self._notes.found(FaultKind.altered, self, x, x.sequence, f"{wrong}; its successor disowns it"))
+            self._fill(
+                x, self._notes.found(FaultKind.altered, self, x, x.sequence, f"{wrong}; its successor disowns it")
+            )
             return True
         kind = FaultKind.altered
         if x.offset < self.next_offset:
@@ -234,7 +255,8 @@ class Chain:
         after = _successor(rest, self.sequence)
         if (after is not None and after.previous == x.hash) or self._is_head(x):
             detail = f"the chain goes on from its rival at audit offset {x.audit_offset}"
-            self._notes.found(FaultKind.inserted, self, last, last.sequence, detail)
+            number = self._notes.found(FaultKind.inserted, self, last, last.sequence, detail)
+            self._notes.amend(number, FaultKind.inserted, detail)  # it may have been put aside before, and fitted
             self.last, self.hash, self.next_offset = x, x.hash, x.next_offset
             self._recent.append(x.hash)
             self._count(x)
@@ -271,7 +293,7 @@ class Chain:
         return True
 
     def _unreadable_before(self, x: Seen) -> bool:
-        if x.sequence != self.sequence + 1 or not self._notes.claim(self, self.sequence, self.hash, x.audit_offset):
+        if x.sequence != self.sequence + 1 or not self._notes.claim(self, until=x.audit_offset):
             return False
         self.sequence, self.hash = x.sequence, None
         return True
@@ -304,14 +326,11 @@ class Chain:
         return self.head == Head(x.sequence + 1, x.hash)
 
 
-_END: Final = 2**63
-
-
 def _successor(leaves: Sequence[Seen], sequence: int) -> Seen | None:
     return next((leaf for leaf in leaves if leaf.sequence == sequence), None)
 
 
-def _remember(kept: dict[bytes, V], key: bytes, value: V) -> None:
+def _remember(kept: dict[bytes, _V], key: bytes, value: _V) -> None:
     """Keep at most `REMEMBERED`; the oldest goes."""
     kept[key] = value
     if len(kept) > REMEMBERED:

@@ -29,7 +29,10 @@ class OffsetRanges:
             self._merge(first, end)
 
     def _merge(self, first: int, end: int) -> None:
-        low, high = bisect_left(self._ends, first), bisect_right(self._firsts, end)  # the ranges that touch [first, end)
+        low, high = (
+            bisect_left(self._ends, first),
+            bisect_right(self._firsts, end),
+        )  # the ranges that touch [first, end)
         if low < high:
             first, end = min(first, self._firsts[low]), max(end, self._ends[high - 1])
         self._firsts[low:high] = array("q", [first])
