@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from safestream.configuration import Configuration, load
+from safestream.options import ConfigFile
 from schemas import scaffold as scaffolding
 from schemas.checks import Finding, check
 from schemas.confluent import ConfluentRegistry
@@ -15,7 +16,6 @@ from schemas.release import Incompatible, Released, release
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file.", show_default=False)]
 FolderOption = Annotated[
     Path | None,
     typer.Option("--folder", help="Folder of schemas; else schema_registry.folder.", show_default=False),
@@ -23,7 +23,7 @@ FolderOption = Annotated[
 
 
 @app.command("check")
-def check_command(folder: FolderOption = None, config: ConfigOption = None) -> None:
+def check_command(folder: FolderOption = None, config: ConfigFile = None) -> None:
     """Check every draft: valid, described, and FULL_TRANSITIVE with all that was ever released. Exit code 1 if not."""
     folders = [_folder(folder)] if folder else _configured_folders(load(config))
     findings = [finding for each in folders for finding in check(each)]
@@ -42,7 +42,7 @@ def register(
     ] = None,
     folder: FolderOption = None,
     url: Annotated[str | None, typer.Option(help="Registry; else schema_registry.url.", show_default=False)] = None,
-    config: ConfigOption = None,
+    config: ConfigFile = None,
 ) -> None:
     """Release drafts as the next version of their topics, in the folder and, where one is configured, in a registry."""
     settings = load(config)
@@ -66,7 +66,7 @@ def register(
 def scaffold(
     name: Annotated[str, typer.Argument(help="Such as playlist-title: the topic becomes content.playlist-title.")],
     folder: FolderOption = None,
-    config: ConfigOption = None,
+    config: ConfigFile = None,
 ) -> None:
     """Write the first draft of a new content type, and say what to do next."""
     settings = load(config)

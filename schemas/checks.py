@@ -76,8 +76,18 @@ def valid_schema(path: Path) -> Mapping[str, Any]:
     try:
         parse_schema(dict(raw))
     except Exception as error:  # noqa: BLE001 - fastavro raises KeyError, ValueError and its own for one mistake
-        raise UserMistake(f"{path}: no valid Avro ({type(error).__name__}: {error}); put it right there") from None
+        place = ", ".join(_misfits(raw))
+        where = f" (in field {place})" if place else ""
+        raise UserMistake(f"{path}: no valid Avro{where}: {type(error).__name__}: {error}") from None
     return raw
+
+
+def _misfits(raw: Mapping[str, Any]) -> list[str]:
+    """Fields whose default can't be theirs: fastavro refuses the schema without naming them."""
+    try:
+        return [each.name for each in walk(raw) if "default" in each.raw and not _default_fits(each.raw)]
+    except (KeyError, TypeError, AttributeError):  # too broken to walk: fastavro's message must do
+        return []
 
 
 def _check_shape(path: Path, raw: Mapping[str, Any]) -> Iterator[Finding]:
