@@ -53,13 +53,20 @@ class LocalBroker:
         say: Say = lambda _line: None,
     ) -> None:
         self._temporary = folder is None
-        self.folder = folder or Path(tempfile.mkdtemp(prefix="safestream-broker-"))
+        self._folder = folder
         self.port = port or free_port()
         self._controller_port = free_port()
         self._extra = properties or {}
         self._say = say
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: Guard | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where data, settings and log live; a temporary one is made when first asked for."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="safestream-broker-"))
+        return self._folder
 
     @property
     def bootstrap(self) -> str:
@@ -89,25 +96,33 @@ class LocalBroker:
             raise UserMistake(
                 f"port {self.port} on 127.0.0.1 is taken: choose another (safestream broker start --port)"
             )
-        self._write_settings()
-        command = [java, "-cp", f"{jars}/*", f"-Dlog4j2.configurationFile={self.folder / 'log4j2.yaml'}"]
-        settings = str(self.folder / "server.properties")
         self._say(f"starting {self.kind}, port {self.port}")
+        try:
+            self._launch([java, "-cp", f"{jars}/*", f"-Dlog4j2.configurationFile={self.folder / 'log4j2.yaml'}"])
+        except UserMistake:
+            self.kill()  # and leave the log that the message names
+            raise
+        except BaseException:  # Ctrl-C while it starts
+            self.stop()
+            raise
+
+    def _launch(self, java: list[str]) -> None:
+        self._write_settings()
+        self._guard = Guard(self._clean_up())
+        settings = str(self.folder / "server.properties")
         with self.log.open("ab") as log:
             if not (self.folder / "data" / "meta.properties").exists():
-                self._format(command, settings, log.fileno())
+                self._format(java, settings, log.fileno())
             self._process = subprocess.Popen(
-                [*command, *_JVM, "kafka.Kafka", settings],
+                [*java, *_JVM, "kafka.Kafka", settings],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is for us: workers still drain to the broker
             )
-        self._guard = Guard(self._clean_up())
+        self._pid_file.write_text(str(self._process.pid))
         if not wait_until_ready(self.bootstrap, READY_SECONDS, alive=lambda: self.pid is not None):
-            failure = self._failure()
-            self.kill()
-            raise failure
+            raise self._failure()
 
     def _write_settings(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -128,10 +143,13 @@ class LocalBroker:
         if subprocess.run(tool, stdout=log, stderr=log, check=False).returncode != 0:
             raise self._failure()
 
+    @property
+    def _pid_file(self) -> Path:
+        return self.folder / "pid"
+
     def _clean_up(self) -> str:
-        assert self._process is not None
-        remove = f"; sleep 1; rm -rf {shlex.quote(str(self.folder))}" if self._temporary else ""
-        return f"kill -9 {self._process.pid}{remove}"
+        kill = f"kill -9 $(cat {shlex.quote(str(self._pid_file))})"
+        return f"{kill}; sleep 1; rm -rf {shlex.quote(str(self.folder))}" if self._temporary else kill
 
     def _failure(self) -> UserMistake:
         lines = self.log.read_text(errors="replace").splitlines()
@@ -146,8 +164,9 @@ class LocalBroker:
     def stop(self) -> None:
         """Stop for good: a temporary folder goes with the broker, for another the broker closes its log in order."""
         self._end(signal.SIGKILL if self._temporary else signal.SIGTERM, 30)
-        if self._temporary:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        if self._temporary and self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
 
     def restart(self) -> None:
         """Stop in order and start again on the same port and data."""
@@ -155,15 +174,15 @@ class LocalBroker:
         self.start()
 
     def _end(self, by: signal.Signals, seconds: float) -> None:
-        if self._process is None:
-            return
-        self._process.send_signal(by)
-        try:
-            self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
+        if self._process is not None:
+            self._process.send_signal(by)
+            try:
+                self._process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+            self._pid_file.unlink(missing_ok=True)
         if self._guard:
             self._guard.release()
             self._guard = None

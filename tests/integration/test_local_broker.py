@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from confluent_kafka import Consumer, Producer
 
@@ -78,7 +79,7 @@ with own_broker() as broker:
 """
 
 
-@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGINT])
 def test_nothing_is_left_when_its_process_dies(by: signal.Signals):
     child = subprocess.Popen([sys.executable, "-c", HOLDS_A_BROKER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert child.stdout is not None
@@ -125,3 +126,18 @@ def test_without_maven_the_message_brings_it(monkeypatch: pytest.MonkeyPatch, tm
     with pytest.raises(UserMistake, match="no Maven here"):
         fetch_jars(print)
     assert not jars_folder().exists()
+
+
+@pytest.mark.parametrize("seconds", [1.0, 3.0])
+def test_an_interrupt_while_it_starts_leaves_nothing(tmp_path: Path, seconds: float):
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    program = "from stream.local_broker import LocalBroker; LocalBroker().start()"
+    child = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL, env=environment)
+    time.sleep(seconds)
+    child.send_signal(signal.SIGINT)
+    child.wait(30)
+    deadline = time.monotonic() + 10
+    while list(tmp_path.glob("safestream-broker-*")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not list(tmp_path.glob("safestream-broker-*"))
+    assert not [p for p in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(p.info["cmdline"] or [])]
