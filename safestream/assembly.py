@@ -18,15 +18,18 @@ from schemas import topics
 from schemas.decode import Decoder
 from schemas.leaf_header import Kind
 from schemas.registry import Registry, open_registry
+from stream import topic_ids
 from stream.audit_tail import AuditTail
 from stream.chain_heads import ChainHeads
-from stream.cluster import Cluster, describe
 from stream.committer import Committer
 from stream.decoding import Decoding
 from stream.health import Health, HealthServer
 from stream.intake import Intake
 from stream.metrics import WorkerMetrics
 from stream.properties import admin_properties, consumer_properties, producer_properties, reader_properties
+from stream.reaching import Cluster
+from stream.topic_ids import TopicIds
+from stream.topics import check_partitions
 from stream.transaction import TransactionalProducer
 from stream.worker import Worker
 
@@ -46,10 +49,13 @@ def run_worker(settings: Configuration, stop: Event) -> None:
     server, user = settings.kafka.bootstrap_servers, settings.kafka.properties
     admin = AdminClient(admin_properties(server, user))
 
-    def cluster() -> Cluster:
-        return describe(admin, [*kinds, topics.AUDIT, topics.DECISIONS])
+    published = (topics.DECISIONS, topics.AUDIT, topics.DEAD_LETTERS, topics.LEDGER_INPUTS)
+    partitions = check_partitions(Cluster(server, user), [*kinds, *published])
 
-    found = cluster()
+    def ids() -> TopicIds:
+        return topic_ids.ask(admin, list(kinds), partitions)
+
+    cluster_id = ids().cluster_id
     registry = open_schemas(settings)
     with ExitStack() as cleanup:
         numbers, health = CollectorRegistry(), Health(_STALE_SECONDS)
@@ -60,17 +66,17 @@ def run_worker(settings: Configuration, stop: Event) -> None:
         health.waiting_for = "detectors"
         detectors = start_detectors(settings)
         cleanup.callback(detectors.close)
-        judge = make_judge(settings, registry, found.cluster_id, detectors)
+        judge = make_judge(settings, registry, cluster_id, detectors)
         producer = TransactionalProducer(producer_properties(server, user, transactional_id(settings)))
         tail = AuditTail(reader_properties(server, user))
         cleanup.callback(tail.close)
-        heads = ChainHeads(tail, cluster, judge, kinds, settings.worker.batch_size, settings.worker.accepted_topic_ids)
-        committer = Committer(producer, heads, judge, found.cluster_id, registry.latest(topics.AUDIT).id)
+        heads = ChainHeads(tail, ids, judge, kinds, settings.worker.batch_size, settings.worker.accepted_topic_ids)
+        committer = Committer(producer, heads, judge, cluster_id, registry.latest(topics.AUDIT).id)
         cleanup.callback(committer.close)
         key = settings.dead_letters.signing_key
         decoding = Decoding(
             Decoder(registry, settings.worker.max_event_bytes),
-            found.topics[topics.DECISIONS].partitions,
+            partitions,
             key.get_secret_value().encode() if key else None,
         )
         properties = consumer_properties(server, user, settings.worker.group, settings.worker.group_protocol)

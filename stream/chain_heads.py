@@ -19,11 +19,11 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from schemas.errors import Fatal, Retriable
 from schemas.leaf_header import Head, Kind, leaf_hash
 from stream.audit_tail import AuditTail, Found
-from stream.cluster import Cluster
 from stream.kafka_errors import error_of, translate
 from stream.lanes import Lane
 from stream.ports import Judge
 from stream.positions import Position, read
+from stream.topic_ids import TopicIds
 
 _ANSWER_SECONDS: Final = 10.0
 _log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ class ChainHeads:
     def __init__(
         self,
         tail: AuditTail,
-        describe: Callable[[], Cluster],
+        ask: Callable[[], TopicIds],
         judge: Judge,
         kinds: Mapping[str, Kind],
         batch_size: int,
@@ -44,13 +44,13 @@ class ChainHeads:
         """Nothing is asked yet.
 
         Args:
-            describe: asks the broker for its topics now; Fatal where their partition counts changed.
+            ask: what the topics' ids are now; Fatal where their partition counts changed.
             kinds: topic → what its records become.
             accepted: topic ids (hexadecimal) that may begin a chain anew under an old name.
         """
         self._tail = tail
-        self._describe = describe
-        self._cluster = describe()
+        self._ask = ask
+        self._ids = ask()
         self._judge = judge
         self._kinds = kinds
         self._batch_size = batch_size
@@ -68,7 +68,7 @@ class ChainHeads:
             Fatal: log and chain contradict each other; going on would double, lose or falsify a leaf.
             Retriable: the broker doesn't answer, or an open transaction hides the end of the audit.
         """
-        self._cluster = self._describe()
+        self._ids = self._ask()
         try:
             committed = consumer.committed(list(partitions), timeout=_ANSWER_SECONDS)
         except KafkaException as raised:
@@ -80,7 +80,7 @@ class ChainHeads:
 
     def _lane(self, consumer: Consumer, committed: TopicPartition, position: Position | None) -> Lane:
         topic, partition = committed.topic, committed.partition
-        topic_id = self._cluster.topics[topic].topic_id
+        topic_id = self._ids.of[topic]
         begin, end = _ends(consumer, committed)
         opening: list[tuple[Kind, int, bytes]] = []
         if position is None:
@@ -102,7 +102,7 @@ class ChainHeads:
         newest: dict[int, int] = {}
         ids: set[tuple[bytes, int]] = set()
         for topic, partition, position in committed:
-            if position.topic_id != self._cluster.topics[topic].topic_id:
+            if position.topic_id != self._ids.of[topic]:
                 raise self._created_again(topic, position.topic_id)
             if position.audit_offset < 0 or self._own.get((topic, partition)) == position:
                 continue
@@ -113,7 +113,7 @@ class ChainHeads:
             for later in self._tail.after(partition, audit_offset):
                 if (later.header.topic_id, partition) in ids:
                     raise Fatal(
-                        f"audit partition {partition} has a leaf at offset {later.audit_offset} that the committed offsets"
+                        f"audit partition {partition} has a leaf at {later.audit_offset} that the committed offsets"
                         " know nothing of: they were set back; delete the group's offsets, and the worker goes on from"
                         " the chain's last leaf"
                     )
@@ -146,7 +146,7 @@ class ChainHeads:
         if previous is not None and topic_id.hex() not in self._accepted:
             raise self._created_again(topic, previous)
         body = self._judge.genesis_body(
-            topic=topic, cluster_id=self._cluster.cluster_id, previous_topic_id=previous, now_ms=_now_ms()
+            topic=topic, cluster_id=self._ids.cluster_id, previous_topic_id=previous, now_ms=_now_ms()
         )
         return Position(topic_id, begin), [(Kind.genesis, begin, body)]
 
@@ -167,7 +167,7 @@ class ChainHeads:
         return Kind.lost_to_retention, first, body
 
     def _created_again(self, topic: str, previous: bytes) -> Fatal:
-        now = self._cluster.topics[topic].topic_id.hex()
+        now = self._ids.of[topic].hex()
         return Fatal(
             f"{topic} was created again: its id is {now}, its chain belongs to {previous.hex()};"
             f" to begin a new chain, add {now} to worker.accepted_topic_ids"

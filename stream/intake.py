@@ -1,6 +1,6 @@
 """The first stage: fetch, share out, decode. Bounded: what is not asked for waits on the broker.
 
-Fetched records wait in their lanes until a batch takes them, a weighted share for each topic and a cap for each account.
+Fetched records wait in their lanes until a batch takes them: a weighted share a topic, and a cap for each account.
 When too many wait, lanes are paused, and resumed once few are left: pausing throws away what librdkafka has prefetched,
 so it must not happen at every batch. The poll loop goes on all the while, and with it the group membership.
 """

@@ -1,7 +1,8 @@
 """What a replayed dead letter carries: where the original lay, how often it failed, and proof that we wrote so.
 
 Headers are anybody's to write, and Kafka doesn't tell a consumer who produced a record. So the attempt count is
-honoured only with a signature: HMAC-SHA256 under `dead_letters.signing_key` over the coordinates, the attempt and the value.
+honoured only with a signature: HMAC-SHA256 under `dead_letters.signing_key` over the coordinates, the attempt and the
+value.
 """
 
 import hashlib

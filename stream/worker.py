@@ -162,7 +162,7 @@ class Worker:
         return min(_IDLE_SECONDS, self._intake.due())
 
     def _write_down(self, batch: Batch) -> None:
-        """Before the first dispatch from a position, and before each one at which workers have died (stream.caution)."""
+        """Before the first dispatch from a position, and each one where workers have died (stream.caution)."""
         entries = []
         for each in batch.slices:
             caution = each.lane.position.caution
