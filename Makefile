@@ -29,6 +29,17 @@ lint: setup  ## The gates alone: format, lint, types, arrows between packages
 format: setup  ## Format, and fix what can be fixed by itself
 	@$(VENV)/bin/ruff check -q --fix . ; $(VENV)/bin/ruff format .
 
+faults: setup  ## Workers and broker killed at random under 200,000 events, then every offset accounted for (SEED=…)
+	@$(PY) -m stream.local_broker
+	@$(PY) -m tests.fault.run $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+bench-stream: setup  ## Throughput and latency against the raw loop, faust and quixstreams, as ratios
+	@$(PY) -m stream.local_broker
+	@$(PY) -m benchmarks.stream $(ARGS)
+
+train: setup  ## Train the text detector anew: the weights in detectors/models
+	@$(VENV)/bin/safestream train text $(ARGS)
+
 lock: setup  ## Write requirements/lock.txt anew from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --extra train --group dev pyproject.toml -o requirements/lock.txt
 
