@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 from schemas.errors import UserMistake
@@ -43,13 +44,32 @@ def get_image(client: Any, say: Say) -> bool:
     if has_image(client):
         return True
     say(f"pulling {IMAGE} (about 400 MB)")
+    repository, tag = IMAGE.split(":")
     try:
-        repository, tag = IMAGE.split(":")
-        client.images.pull(repository, tag=tag)
+        for percent in pull_percents(client.api.pull(repository, tag=tag, stream=True, decode=True)):
+            say(f"pulling {IMAGE}: {percent} %")
     except (DockerException, RequestException) as error:
         say(f"no {IMAGE} to be had: {str(error).splitlines()[0]}")
-        return False
-    return True
+    return has_image(client)
+
+
+def pull_percents(events: Iterable[dict[str, Any]]) -> Iterator[int]:
+    """How much of the layers known so far is downloaded, each time by 10 points more than last said.
+
+    `events` are what Docker's engine streams while it pulls: `{"status", "id": layer, "progressDetail": {"current",
+    "total"}}`, bytes; the sum of totals grows while layers are discovered.
+    """
+    layers: dict[str, tuple[int, int]] = {}
+    said = 0
+    for event in events:
+        detail = event.get("progressDetail") or {}
+        if event.get("status") != "Downloading" or "total" not in detail:
+            continue
+        layers[event["id"]] = (detail["current"], detail["total"])
+        percent = 100 * sum(current for current, _ in layers.values()) // sum(total for _, total in layers.values())
+        if percent >= said + 10:
+            said = percent
+            yield percent
 
 
 class ContainerBroker:
