@@ -77,8 +77,8 @@ def _why(rule: Rule, facts: Facts, score: float | None, threshold: float, status
     return "; ".join(against) or f"{score:.4f} reaches {threshold:.4f}"
 
 
-def _asked(rule: Rule, field: str) -> tuple[str, ...]:
-    return getattr(rule.when, field) or ()
+def _asked(rule: Rule, field: str) -> list[str]:
+    return getattr(rule.when, field) or []
 
 
 def _fact(facts: Facts, field: str) -> str | None:

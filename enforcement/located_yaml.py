@@ -41,19 +41,16 @@ class Document:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.text = _read(path)
-        loader = yaml.SafeLoader(self.text)
         try:
-            self._root = loader.get_single_node()
-            repeated = list(_repeated_keys(self._root)) if self._root else []
-            self.data: Any = loader.construct_document(self._root) if self._root and not repeated else None
+            self._root = yaml.compose(self.text, Loader=yaml.SafeLoader)
+            repeated = list(_repeated_keys(self._root))
+            self.data: Any = None if repeated else yaml.safe_load(self.text)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             where = (mark.line + 1, mark.column + 1) if mark else (1, 1)
             raise Mistakes([Problem(path, *where, error.problem or "not YAML")]) from None
-        except yaml.YAMLError as error:  # a character that YAML does not allow
+        except (yaml.YAMLError, ValueError) as error:  # a character that YAML does not allow; a date that is none
             raise Mistakes([Problem(path, 1, 1, str(error).splitlines()[0])]) from None
-        finally:
-            loader.dispose()
         if repeated:
             raise Mistakes([self._at(node, f"the key {node.value!r} stands here a second time") for node in repeated])
 

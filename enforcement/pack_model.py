@@ -43,10 +43,10 @@ class Threshold(_Part):
 class When(_Part):
     """Conditions on the event; all that are given must hold. A list means: one of these."""
 
-    content_type: tuple[str, ...] | None = Field(default=None, strict=False, min_length=1)
-    surface: tuple[str, ...] | None = Field(default=None, strict=False, min_length=1)
-    audience: tuple[str, ...] | None = Field(default=None, strict=False, min_length=1)
-    operation: tuple[Operation, ...] | None = Field(default=None, strict=False, min_length=1)
+    content_type: list[str] | None = Field(default=None, min_length=1)
+    surface: list[str] | None = Field(default=None, min_length=1)
+    audience: list[str] | None = Field(default=None, min_length=1)
+    operation: list[Operation] | None = Field(default=None, min_length=1)
 
 
 class Rule(_Part):
