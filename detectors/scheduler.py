@@ -1,0 +1,472 @@
+"""Who scores what next: one main process for the bulk, others beside it for suspects and trials.
+
+    bulk      ──► main, two tasks in flight, in submit order
+    suspects  ──► any process beside it, one task at a time
+    trials    ──► a process that has scored nothing but the canary, which it has just passed
+    breaker   ──► open: every row `error`/`device`; due: a canary in a fresh process
+
+Not a thread and not a loop: `detectors.client` calls it with what happened and the time, and waits for what it wants
+next. Its rules on guilt are in `guilt`, on the device in `breaker`, on size and patience in `pace`.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import structlog
+
+from detectors import breaker, guilt
+from detectors.breaker import Breaker
+from detectors.children import Child, Lane, Task, Work
+from detectors.frames import Frame, Kind, decode_raised, decode_scores, encode_texts
+from detectors.guilt import Span, Trial
+from detectors.interface import Description, ProcessSettings
+from detectors.outstanding import Batch, Rows
+from detectors.pace import ROW_UNITS, Pace
+from schemas.statuses import Reason, Status
+
+# Harmless, and like what is scored: a device that is well gives each a probability.
+CANARY: Final = (
+    "Good morning!",
+    "Does anyone know whether the library is open on Saturdays?",
+    "We walked along the river, had tea, and were home before it rained.",
+    "ok",
+)
+_IN_FLIGHT: Final = 2  # tasks at the main process: one scored, one waiting
+_CANARY_LASTS: Final = 1.0  # seconds until a canary is stale for a trial
+_CANARY_SLACK: Final = 5.0  # seconds more than the deadline: a busy machine is no broken device
+_IDLE_LASTS: Final = 5.0  # seconds until a process that nothing needs is ended
+_UNREST: Final = 30.0  # seconds after a death in which a spare process is kept ready
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened since the start, for metrics. Written by one thread, read by any."""
+
+    restarts: int = 0  # deaths of scoring processes, trials included
+    convictions: dict[Reason, int] = field(default_factory=dict)
+    acquittals: int = 0  # rows that stood trial and came back
+    breaker_openings: int = 0
+
+
+class Scheduler:
+    """Tasks, processes and the rules between them."""
+
+    def __init__(
+        self,
+        detectors: Sequence[Description],
+        settings: ProcessSettings,
+        fork: Callable[[], bool],
+        end: Callable[[Child], None],
+    ) -> None:
+        """`fork` asks for a child, if there is room, and says so; `end` drops a child and kills it."""
+        self.counts = Counts()
+        self._detectors = detectors
+        self._settings = settings
+        self._fork = fork
+        self._end = end
+        self._paces = [Pace(settings.deadline_ms / 1000) for _ in detectors]
+        self._breakers = [Breaker() for _ in detectors]
+        self._batches: dict[Batch, None] = {}
+        self._bulk: deque[Work] = deque()
+        self._side: deque[Work] = deque()
+        self._trials: dict[tuple[Batch, int, int], Trial] = {}
+        self._children: dict[int, Child] = {}
+        self._main: Child | None = None
+        self._births_due = 0
+        self._next_task = 1
+        self._restart_seconds = 0.0
+        self._last_death = float("-inf")
+        self._faults: dict[int, str] = {}
+
+    # --- what comes in
+
+    def submit(self, batch: Batch) -> None:
+        """Score this batch after those before it."""
+        self._batches[batch] = None
+        for detector in range(len(self._detectors)):
+            rows = batch.unsettled(detector)
+            if self._breakers[detector].is_open:
+                batch.fail(detector, rows, Reason.device)
+            elif len(rows):
+                self._bulk.append(Work(Lane.bulk, detector, batch, rows))
+
+    def forget(self) -> None:
+        """Drop every batch. Tasks under way end unheard."""
+        self._batches.clear()
+        self._bulk.clear()
+        self._side.clear()
+        self._trials.clear()
+
+    def take_done(self) -> Iterable[Batch]:
+        """The batches that are done and have none before them that isn't, in submit order."""
+        while self._batches and (batch := next(iter(self._batches))).done:
+            del self._batches[batch]
+            yield batch
+
+    def born(self, child: Child | None, now: float) -> None:
+        """A fork succeeded, or did not: then there is no device to speak of."""
+        self._births_due = max(0, self._births_due - 1)
+        if child:
+            self._children[child.pid] = child
+        else:
+            self._device_failed(range(len(self._detectors)), now, "no process can be forked")
+
+    def answered(self, child: Child, frame: Frame, now: float) -> None:
+        """The first task of `child` came back."""
+        task = child.tasks.popleft()
+        child.idle_since = now
+        if frame.kind is Kind.raised:
+            self._raised(child, task, frame, now)
+        else:
+            self._scored(child, task, frame, now)
+
+    def died(self, child: Child, reason: Reason, now: float) -> None:
+        """`child` is gone, or was just given up and killed for `reason`."""
+        self.counts.restarts += 1
+        self._last_death = now
+        hint = child.hint()
+        task = child.tasks.popleft() if child.tasks else None
+        self._remove(child)
+        if task is None:
+            return
+        if task.work.lane is Lane.canary:
+            if task.fresh:
+                self._device_failed([task.work.detector], now, f"a fresh process {reason.name} on the canary")
+        else:
+            self._failed(task, reason, hint)
+
+    def zygote_lost(self, now: float, *, blame: bool) -> None:
+        """All processes are gone with it, and no record is to blame; `blame`: it keeps failing, so the device is."""
+        for child in list(self._children.values()):
+            self._remove(child)
+        self._births_due = 0
+        if blame:
+            self._device_failed(range(len(self._detectors)), now, "the detector process can't be started")
+
+    # --- what it wants
+
+    @property
+    def healthy(self) -> bool:
+        """A main process is ready, and no breaker open."""
+        return self._main is not None and not any(b.is_open for b in self._breakers)
+
+    @property
+    def ready(self) -> bool:
+        """The main process has passed every canary."""
+        return self._main is not None and len(self._main.canaried) == len(self._detectors)
+
+    @property
+    def busy(self) -> bool:
+        """Something is under way whose silence or size must be watched."""
+        return any(child.tasks for child in self._children.values())
+
+    @property
+    def faults(self) -> list[tuple[str, str]]:
+        """The detectors whose breaker is open, and where they failed."""
+        return [(self._detectors[d].name, self._faults[d]) for d, b in enumerate(self._breakers) if b.is_open]
+
+    def watch(self, now: float, slept_over: float) -> list[tuple[Child, Reason]]:
+        """Who has been silent too long or grown too big. `slept_over`: seconds the worker itself stood still."""
+        lost = []
+        for child in self._children.values():
+            if slept_over:
+                child.forgive(slept_over)
+            if not child.tasks:
+                continue
+            if child.silent(now) > self._patience(child):
+                lost.append((child, Reason.hung))
+            elif child.tasks[0].work.lane is not Lane.canary and self._too_big(child):
+                lost.append((child, Reason.memory))
+        return lost
+
+    def dispatch(self, now: float) -> None:
+        """Give every idle process what it may do, ask for those that lack, end those that are not needed."""
+        if not any(not b.is_open or b.due(now) for b in self._breakers):
+            return
+        taken = {c.pid for c in self._children.values() if c.tasks and c.tasks[0].work.lane is not Lane.canary}
+        missing = self._feed_main(now, taken) + self._feed_sides(now, taken) + self._probe(now, taken)
+        missing += self._keep_spare(now, taken)
+        self._fork_for(missing, taken)
+        self._end_idle(now, taken)
+
+    # --- giving out work
+
+    def _feed_main(self, now: float, taken: set[int]) -> int:
+        closed = [d for d, b in enumerate(self._breakers) if not b.is_open]
+        if not closed:
+            return 0
+        if self._main is None:
+            self._main = self._choose_main()
+            if self._main is None:
+                return 1
+        taken.add(self._main.pid)
+        if not self._main.tasks and not self._bulk:
+            for detector in closed:
+                if not self._canary_passed(self._main, detector, now):
+                    break
+        while len(self._main.tasks) < _IN_FLIGHT and self._bulk:
+            work = self._next_slice()
+            if work is None:
+                continue
+            if not self._canary_passed(self._main, work.detector, now):
+                self._bulk.appendleft(work)
+                break
+            self._send(self._main, work, now)
+        return 0
+
+    def _choose_main(self) -> Child | None:
+        """The one that is readiest; a used one before a fresh one, which a trial may need."""
+        idle = [c for c in self._children.values() if not c.tasks or c.tasks[0].work.lane is Lane.canary]
+        return max(idle, key=lambda c: (len(c.canaried), not c.fresh), default=None)
+
+    def _next_slice(self) -> Work | None:
+        """As many rows of the first work as are good for one task; the rest stays first."""
+        work = self._bulk.popleft()
+        if work.batch is None or not len(rows := work.batch.unsettled(work.detector, work.rows)):
+            return None
+        count = self._paces[work.detector].rows(work.batch.units[rows])
+        if count < len(rows):
+            self._bulk.appendleft(Work(work.lane, work.detector, work.batch, rows[count:]))
+        return Work(work.lane, work.detector, work.batch, rows[:count])
+
+    def _feed_sides(self, now: float, taken: set[int]) -> int:
+        """Suspects and trials; returns how many processes they lack."""
+        missing = 0
+        for work in list(self._side):
+            if work.batch is None or not len(work.batch.unsettled(work.detector, work.rows)):
+                self._side.remove(work)
+                continue
+            if len(taken) + missing > self._settings.trials:
+                break
+            child = self._choose_side(work, taken)
+            if child is None:
+                missing += 1
+                continue
+            taken.add(child.pid)
+            lasts = _CANARY_LASTS if work.lane is Lane.trial else None
+            if not child.tasks and self._canary_passed(child, work.detector, now, lasts):
+                self._side.remove(work)
+                self._send(child, work, now)
+        return missing
+
+    def _choose_side(self, work: Work, taken: set[int]) -> Child | None:
+        fresh = work.lane is Lane.trial and self._trial(work).fresh
+        idle = [
+            c
+            for c in self._children.values()
+            if c.pid not in taken and (not c.tasks or c.tasks[0].work.lane is Lane.canary) and (c.fresh or not fresh)
+        ]
+        return max(idle, key=lambda c: (not c.fresh, work.detector in c.canaried), default=None)
+
+    def _probe(self, now: float, taken: set[int]) -> int:
+        """Half-open breakers: a canary in a fresh process."""
+        missing = 0
+        for detector, state in enumerate(self._breakers):
+            if not state.due(now):
+                continue
+            free = [c for c in self._children.values() if c.pid not in taken and c.fresh]
+            if not free:
+                missing += 1
+                continue
+            taken.add(free[0].pid)
+            self._canary_passed(free[0], detector, now)
+        return missing
+
+    def _keep_spare(self, now: float, taken: set[int]) -> int:
+        """In unrest the next main process stands ready, warmed."""
+        if now - self._last_death > _UNREST or any(b.is_open for b in self._breakers):
+            return 0
+        for child in self._children.values():
+            if child.pid not in taken and child.fresh:
+                taken.add(child.pid)
+                for detector in range(len(self._detectors)):
+                    if not self._canary_passed(child, detector, now):
+                        break
+                return 0
+        return 1
+
+    def _fork_for(self, missing: int, taken: set[int]) -> None:
+        # A used process that nobody wants now makes room for a fresh one.
+        most = 2 + self._settings.trials
+        for child in [c for c in self._children.values() if c.pid not in taken and not c.tasks and not c.fresh]:
+            if len(self._children) + missing <= most:
+                break
+            self._give_up(child)
+        while self._births_due < missing and len(self._children) + self._births_due < most and self._fork():
+            self._births_due += 1
+
+    def _end_idle(self, now: float, taken: set[int]) -> None:
+        for child in [c for c in self._children.values() if c.pid not in taken and not c.tasks]:
+            if now - child.idle_since > _IDLE_LASTS:
+                self._give_up(child)
+
+    def _canary_passed(self, child: Child, detector: int, now: float, lasts: float | None = None) -> bool:
+        """Whether it has; if not, and it has nothing else to do, it is asked."""
+        passed = child.canaried.get(detector)
+        if passed is not None and (lasts is None or now - passed <= lasts):
+            return True
+        if not child.tasks:
+            self._send(child, Work(Lane.canary, detector), now)
+        return False
+
+    def _send(self, child: Child, work: Work, now: float) -> None:
+        if work.batch is None:
+            texts: Sequence[str] = CANARY
+            units = float(sum(map(len, texts)) + ROW_UNITS * len(texts))
+        else:
+            texts = list(map(work.batch.texts.__getitem__, work.rows.tolist()))
+            units = float(work.batch.units[work.rows].sum())
+        task = Task(self._next_task, work, units, child.fresh)
+        self._next_task += 1
+        child.send(task, encode_texts(work.detector, task.number, texts), now)
+
+    # --- answers
+
+    def _scored(self, child: Child, task: Task, frame: Frame, now: float) -> None:
+        work, pace = task.work, self._paces[task.work.detector]
+        probability, status, seconds, step = decode_scores(frame, len(self._detectors[work.detector].categories))
+        with np.errstate(invalid="ignore"):
+            valid = ((probability >= 0) & (probability <= 1)).all(axis=1) | (status != Status.scored)
+        valid &= status <= Status.error
+        if work.lane is Lane.canary:
+            well = bool(valid.all()) and not (status == Status.error).any()
+            self._canary_answered(child, task, well, "not a number", now)
+        if work.lane is not Lane.trial:
+            pace.measured(task.units, seconds, step)
+        if work.batch is None:
+            return
+        good = work.rows[valid]
+        work.batch.score(work.detector, good, probability[valid], status[valid])
+        if work.lane is Lane.trial and len(good):
+            self._acquit(work)
+        for position in np.flatnonzero(~valid).tolist():
+            self._one_failed(task, work.rows[position : position + 1], Reason.not_a_number)
+
+    def _raised(self, child: Child, task: Task, frame: Frame, now: float) -> None:
+        reason, hint, where = decode_raised(frame)
+        child.canaried.pop(task.work.detector, None)  # a device may not be itself after an error
+        if task.work.lane is Lane.canary:
+            self._canary_answered(child, task, False, where, now)
+        else:
+            self._failed(task, reason, hint)
+
+    def _canary_answered(self, child: Child, task: Task, well: bool, where: str, now: float) -> None:
+        detector = task.work.detector
+        if not well:
+            self._give_up(child)  # if it was not fresh, a record may have harmed it: a fresh one will tell
+            if task.fresh:
+                self._device_failed([detector], now, where)
+            return
+        if detector not in child.canaried:
+            child.memory_at_ready = max(child.memory_at_ready, child.memory())
+        if len(child.canaried) == 0 and task.fresh:
+            self._restart_seconds = now - child.born
+        child.canaried[detector] = now
+        if self._breakers[detector].is_open:
+            log.info("detector_back", detector=self._detectors[detector].name)
+            self._breakers[detector] = Breaker()
+
+    # --- failures
+
+    def _failed(self, task: Task, reason: Reason, hint: int | None) -> None:
+        work, pace = task.work, self._paces[task.work.detector]
+        if work.batch not in self._batches or self._breakers[work.detector].is_open:
+            return
+        if len(work.rows) == 1:
+            self._one_failed(task, work.rows, reason)
+            return
+        pace.fault()
+        split = guilt.narrow(len(work.rows), hint, pace.step)
+        self._bulk.extendleft(self._works(work, Lane.bulk, reversed(split.bulk)))
+        if split.certain:
+            start, end = split.suspects[0]
+            self._one_failed(task, work.rows[start:end], reason)
+        else:
+            self._side.extend(self._works(work, Lane.suspect, split.suspects))
+
+    @staticmethod
+    def _works(work: Work, lane: Lane, spans: Iterable[Span]) -> list[Work]:
+        return [Work(lane, work.detector, work.batch, work.rows[start:end]) for start, end in spans]
+
+    def _one_failed(self, task: Task, rows: Rows, reason: Reason) -> None:
+        """One row failed, in a trial or on the way to it."""
+        work, batch = task.work, task.work.batch
+        if batch is None or batch not in self._batches or not len(batch.unsettled(work.detector, rows)):
+            return
+        key = (batch, work.detector, int(rows[0]))
+        before = self._trials.get(key)
+        if before is None:
+            trial = guilt.accused(reason)
+            under_way = 0
+        else:
+            trial = guilt.failed(before, reason, fresh=task.fresh)
+            under_way = before.wanted - 1
+        self._trials[key] = trial
+        if trial.verdict is not None:
+            self._convict(key, trial.verdict)
+            return
+        self._side.extend(Work(Lane.trial, work.detector, batch, rows) for _ in range(trial.wanted - under_way))
+
+    def _trial(self, work: Work) -> Trial:
+        assert work.batch is not None
+        return self._trials[work.batch, work.detector, int(work.rows[0])]
+
+    def _convict(self, key: tuple[Batch, int, int], reason: Reason) -> None:
+        batch, detector, row = key
+        batch.fail(detector, np.array([row]), reason)
+        self._trials.pop(key)
+        self.counts.convictions[reason] = self.counts.convictions.get(reason, 0) + 1
+
+    def _acquit(self, work: Work) -> None:
+        assert work.batch is not None
+        if self._trials.pop((work.batch, work.detector, int(work.rows[0])), None):
+            self.counts.acquittals += 1
+
+    def _device_failed(self, detectors: Iterable[int], now: float, where: str) -> None:
+        """Open the breakers: nobody is blamed, nobody waits."""
+        for detector in detectors:
+            was_open = self._breakers[detector].is_open
+            self._faults[detector] = where
+            self._breakers[detector] = breaker.canary_failed(self._breakers[detector], now)
+            if was_open:
+                continue
+            self.counts.breaker_openings += 1
+            log.error("detector_at_fault", detector=self._detectors[detector].name, where=where)
+            for batch in self._batches:
+                batch.fail(detector, batch.unsettled(detector), Reason.device)
+            self._trials = {key: trial for key, trial in self._trials.items() if key[1] != detector}
+            for child in list(self._children.values()):  # what they hold may be what the device lacks
+                self._give_up(child)
+
+    def _give_up(self, child: Child) -> None:
+        self._end(child)
+        self._remove(child)
+
+    def _remove(self, child: Child) -> None:
+        """Forget a child; its tasks are done by another, and nobody is blamed."""
+        self._children.pop(child.pid, None)
+        if self._main is child:
+            self._main = None
+        for task in reversed(child.tasks):
+            if task.work.batch in self._batches:
+                (self._bulk if task.work.lane is Lane.bulk else self._side).appendleft(task.work)
+        child.tasks.clear()
+
+    def _patience(self, child: Child) -> float:
+        task = child.tasks[0]
+        pace = self._paces[task.work.detector]
+        if task.work.lane is Lane.canary:
+            return pace.deadline + (
+                _CANARY_SLACK if task.work.detector in child.canaried else self._settings.start_seconds
+            )
+        if task.work.lane in {Lane.bulk, Lane.suspect}:
+            return pace.patience(task.units, len(task.work.rows), self._restart_seconds)
+        return pace.limit(task.units)
+
+    def _too_big(self, child: Child) -> bool:
+        return child.memory() > child.memory_at_ready + self._settings.memory_mb * 2**20

@@ -1,0 +1,363 @@
+"""Detectors that really crash, hang, raise and eat memory, in a real detector process."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from detectors.client import DetectorClient
+from detectors.interface import DetectorSpec, ProcessSettings
+from schemas.columns import Events, Scores
+from schemas.errors import Fatal, Overloaded, UserMistake
+from schemas.statuses import Reason, Status
+from tests.event_columns import events
+from tests.fault.memory_cgroup import memory_cgroup
+from tests.fault.tripwire import probability
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = ProcessSettings(deadline_ms=1000, memory_mb=100)
+REASONS = {
+    "raise": Reason.raised,
+    "system-exit": Reason.raised,
+    "segv": Reason.crashed,
+    "null-pointer": Reason.crashed,
+    "abort": Reason.crashed,
+    "exit": Reason.crashed,
+    "memory": Reason.memory,
+    "spin": Reason.hung,
+    "sleep": Reason.hung,
+    "nan": Reason.not_a_number,
+    "infinity": Reason.not_a_number,
+    "over-one": Reason.not_a_number,
+}
+
+Start = Callable[..., DetectorClient]
+
+
+def tripwire(**options: object) -> DetectorSpec:
+    return DetectorSpec("tripwire", options, "tests.fault.tripwire:build")
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts clients, and sees to it that nothing of them is left."""
+    with ExitStack() as stack:
+
+        def start(*specs: DetectorSpec, settings: ProcessSettings = SETTINGS) -> DetectorClient:
+            client = DetectorClient(specs or [tripwire()], settings)
+            stack.callback(client.close)
+            client.start()
+            return client
+
+        yield start
+    assert not detector_processes(os.getpid())
+
+
+def detector_processes(worker: int) -> list[psutil.Process]:
+    return [p for p in psutil.Process(worker).children(recursive=True) if "detectors.process" in p.cmdline()]
+
+
+def texts(n: int, guilty: dict[int, str] | None = None) -> list[str]:
+    marked = guilty or {}
+    return [f"text {row}" + (f" TRIP:{marked[row]}" if row in marked else "") for row in range(n)]
+
+
+def collect(client: DetectorClient, number: int, seconds: float = 60) -> Scores:
+    result = client.collect(seconds)
+    assert result is not None, "nothing came back in time"
+    assert result[0] == number
+    return result[1]
+
+
+def score(client: DetectorClient, batch: Events) -> Scores:
+    client.submit(1, batch)
+    return collect(client, 1)
+
+
+def assert_only_guilty_failed(scores: Scores, said: list[str], guilty: dict[int, Reason], detector: int = 0) -> None:
+    """Each guilty row has its reason; every other row has just the score it would have without them."""
+    found = {row: Reason(scores.reason[row, detector]) for row in np.flatnonzero(scores.status[:, detector])}
+    assert found == guilty
+    assert (scores.status[list(guilty), detector] == Status.error).all()
+    assert np.isnan(scores.probability[list(guilty)]).all()
+    innocent = [row for row in range(len(said)) if row not in guilty]
+    wanted = np.array([(probability(said[row]), 1 - probability(said[row])) for row in innocent], np.float32)
+    np.testing.assert_array_equal(scores.probability[innocent], wanted.reshape(-1, 2))
+
+
+@pytest.mark.parametrize("how", REASONS)
+def test_guilty_rows_get_an_error_and_their_neighbours_are_scored_as_if_they_were_not_there(start: Start, how: str):
+    said = texts(200, {0: how, 61: how, 62: how, 199: how})
+    client = start()
+    scores = score(client, events(said))
+    assert_only_guilty_failed(scores, said, dict.fromkeys([0, 61, 62, 199], REASONS[how]))
+    assert client.counts.convictions == {REASONS[how]: 4}
+
+
+@pytest.mark.parametrize("hints", ["8", "none", "lying"])
+@pytest.mark.parametrize("how", ["raise", "segv", "sleep"])
+def test_the_guilty_row_is_found_with_coarse_absent_and_wrong_hints(start: Start, how: str, hints: str):
+    said = texts(100, {41: how})
+    scores = score(start(tripwire(hints=hints)), events(said))
+    assert_only_guilty_failed(scores, said, {41: REASONS[how]})
+
+
+def test_every_kind_of_guilt_in_one_batch_and_results_come_in_submit_order(start: Start):
+    guilty = {20 * place: how for place, how in enumerate(REASONS)}
+    said = texts(300, guilty)
+    client = start()
+    client.submit(7, events(said))
+    client.submit(8, events(texts(10)))
+    client.submit(9, events(texts(10, {3: "raise"})))
+    assert_only_guilty_failed(collect(client, 7), said, {row: REASONS[how] for row, how in guilty.items()})
+    assert_only_guilty_failed(collect(client, 8), texts(10), {})
+    assert_only_guilty_failed(collect(client, 9), texts(10, {3: "raise"}), {3: Reason.raised})
+
+
+def test_a_batch_of_nothing_but_guilty_rows_is_answered(start: Start):
+    said = texts(12, dict.fromkeys(range(12), "segv"))
+    assert_only_guilty_failed(score(start(), events(said)), said, dict.fromkeys(range(12), Reason.crashed))
+
+
+def test_a_slow_row_is_suspected_and_acquitted(start: Start):
+    said = texts(50, {20: "slow"})
+    client = start(tripwire(), settings=ProcessSettings(deadline_ms=5000))
+    score(client, events(texts(2000)))  # it has shown how fast it is
+    assert_only_guilty_failed(score(client, events(said)), said, {})
+    assert client.counts.acquittals == 1
+
+
+def test_one_detector_fails_at_a_row_that_another_scores(start: Start):
+    said = texts(30, {4: "segv", 9: "raise"})
+    scores = score(start(tripwire(), DetectorSpec("lexicon")), events(said))
+    assert scores.detectors == ("tripwire", "lexicon")
+    assert {row: Reason(scores.reason[row, 0]) for row in np.flatnonzero(scores.status[:, 0])} == {
+        4: Reason.crashed,
+        9: Reason.raised,
+    }
+    assert (scores.status[:, 1] == Status.scored).all()
+    assert not np.isnan(scores.probability[:, 2:]).any()
+
+
+def test_rows_without_text_are_skipped_and_worn_rows_are_not_tried(start: Start):
+    client = start()
+    scores = score(client, events(["", "text", "TRIP:segv"], attempts=[0, 2, 3]))
+    assert scores.status[:, 0].tolist() == [Status.skipped, Status.scored, Status.error]
+    assert scores.reason[:, 0].tolist() == [Reason.none, Reason.none, Reason.attempts]
+    assert client.restarts == 0
+
+
+def test_an_empty_batch_comes_back_in_its_turn(start: Start):
+    client = start()
+    client.submit(1, events(texts(500)))
+    client.submit(2, events([]))
+    assert len(collect(client, 1)) == 500
+    assert len(collect(client, 2)) == 0
+
+
+def test_submit_beyond_the_capacity_is_refused_and_nothing_is_lost(start: Start):
+    client = start(tripwire(ms_per_event=1))
+    for number in range(3):
+        client.submit(number, events(texts(50)))
+    assert client.room == 0
+    assert client.queue_depth == 150
+    with pytest.raises(Overloaded):
+        client.submit(3, events(texts(1)))
+    for number in range(3):
+        assert_only_guilty_failed(collect(client, number), texts(50), {})
+    assert client.room == 3
+
+
+def test_after_discard_nothing_of_before_comes_back_and_numbers_may_repeat(start: Start):
+    client = start(tripwire(ms_per_event=1))
+    client.submit(1, events(texts(300, {5: "sleep"})))
+    client.submit(2, events(texts(300)))
+    client.discard()
+    assert client.queue_depth == 0
+    said = texts(20, {7: "raise"})
+    client.submit(1, events(said))
+    assert_only_guilty_failed(collect(client, 1), said, {7: Reason.raised})
+    assert client.collect(0.2) is None
+
+
+def test_submit_does_not_wait_for_a_process_that_reads_nothing(start: Start):
+    client = start()
+    client.submit(1, events(["TRIP:sleep"]))
+    huge = events(["x" * 1_000_000] * 20)
+    began = time.monotonic()
+    client.submit(2, huge)
+    assert time.monotonic() - began < 0.1
+    assert collect(client, 1).reason[0, 0] == Reason.hung
+    assert (collect(client, 2).status == Status.scored).all()
+
+
+# --- the device at fault
+
+
+@contextmanager
+def broken_device(path: Path, how: str) -> Iterator[None]:
+    path.write_text(how, encoding="utf-8")
+    try:
+        yield
+    finally:
+        path.unlink()
+
+
+@pytest.mark.parametrize("how", ["raise", "segv", "nan"])
+def test_a_broken_device_blames_no_record_and_comes_back(start: Start, tmp_path: Path, how: str):
+    device = tmp_path / "broken"
+    client = start(tripwire(broken=str(device)), DetectorSpec("lexicon"))
+    said = texts(60, {30: "raise"})
+    with broken_device(device, how):
+        scores = score(client, events(said))
+        assert (scores.reason[:, 0] == Reason.device).all()
+        assert (scores.status[:, 1] == Status.scored).all()  # the other detector goes on
+        assert not client.healthy
+        began = time.monotonic()
+        assert (score(client, events(said)).reason[:, 0] == Reason.device).all()
+        assert time.monotonic() - began < 0.5  # an open breaker answers at once
+        assert client.counts.convictions == {}
+    wait_until(lambda: client.healthy, 10)
+    assert_only_guilty_failed_first(score(client, events(said)), said, {30: Reason.raised})
+
+
+def assert_only_guilty_failed_first(scores: Scores, said: list[str], guilty: dict[int, Reason]) -> None:
+    found = {row: Reason(scores.reason[row, 0]) for row in np.flatnonzero(scores.status[:, 0])}
+    assert found == guilty
+    assert len(scores) == len(said)
+
+
+def test_a_record_that_corrupts_its_process_is_guilty_and_the_device_is_not(start: Start):
+    said = texts(80, {11: "raise", 12: "raise"})
+    client = start(tripwire(sticky=True))
+    assert_only_guilty_failed(score(client, events(said)), said, {11: Reason.raised, 12: Reason.raised})
+    assert client.counts.breaker_openings == 0
+
+
+def test_a_detector_that_fails_its_first_canary_does_not_start(start: Start, tmp_path: Path):
+    device = tmp_path / "broken"
+    with broken_device(device, "raise"), pytest.raises(Fatal, match=r"tripwire.*ValueError at tripwire\.py:\d+"):
+        start(tripwire(broken=str(device)))
+
+
+def test_a_factory_that_fails_is_told_in_one_line(start: Start):
+    with pytest.raises(Fatal, match=r"detector 'tripwire'.*FileNotFoundError.*model\.safetensors"):
+        start(DetectorSpec("tripwire", {}, "tests.fault.tripwire:refuse"))
+    with pytest.raises(UserMistake, match="no detector is called 'lexicorn'"):
+        start(DetectorSpec("lexicorn"))
+    with pytest.raises(UserMistake, match="can't import its factory"):
+        start(DetectorSpec("x", {}, "no.such.module:build"))
+
+
+# --- processes killed by others
+
+
+def test_the_kernels_out_of_memory_killer_takes_the_child_and_the_record_is_guilty():
+    """A real one: worker and detectors together may have 400 MB, and our own limit is out of reach."""
+    said = texts(60, {30: "memory"})
+    program = f"""
+import sys
+from detectors.client import DetectorClient
+from detectors.interface import DetectorSpec, ProcessSettings
+from tests.event_columns import events
+spec = DetectorSpec("tripwire", {{}}, "tests.fault.tripwire:build")
+client = DetectorClient([spec], ProcessSettings(deadline_ms=30_000, memory_mb=100_000, trials=1))
+client.start()
+client.submit(1, events({said!r}))
+number, scores = client.collect(120)
+print(scores.status[:, 0].tolist(), scores.reason[:, 0].tolist(), client.restarts, flush=True)
+client.close()
+"""
+    with memory_cgroup(400 << 20) as group:
+        output = subprocess.run(
+            [sys.executable, "-c", program],
+            preexec_fn=group.enter,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            cwd=ROOT,
+            check=True,
+        ).stdout.decode()
+        killed = group.kills()
+    guilty = [row == 30 for row in range(60)]
+    statuses, reasons = [Status.error * g for g in guilty], [Reason.memory * g for g in guilty]
+    assert output.startswith(f"{[int(s) for s in statuses]} {[int(r) for r in reasons]} ")
+    assert killed >= 2  # both trials; the first process may have been taken for hung before
+
+
+def test_an_innocent_row_whose_process_is_killed_from_outside_is_scored(start: Start):
+    client = start(tripwire(ms_per_event=2))
+    said = texts(300)
+    client.submit(1, events(said))
+    for _ in range(3):
+        time.sleep(0.15)
+        newest_child(os.getpid()).kill()
+    assert_only_guilty_failed(collect(client, 1), said, {})
+    assert client.restarts >= 3
+
+
+def test_the_zygote_is_replaced_when_it_is_killed(start: Start):
+    client = start(tripwire(ms_per_event=2))
+    said = texts(300, {150: "raise"})
+    client.submit(1, events(said))
+    time.sleep(0.2)
+    zygote(os.getpid()).kill()
+    assert_only_guilty_failed(collect(client, 1), said, {150: Reason.raised})
+
+
+@pytest.mark.parametrize("how", ["idle", "hanging"])
+def test_nothing_is_left_when_the_worker_is_killed(how: str):
+    program = f"""
+import time
+from detectors.client import DetectorClient
+from detectors.interface import DetectorSpec
+from tests.event_columns import events
+client = DetectorClient([DetectorSpec("tripwire", {{}}, "tests.fault.tripwire:build")])
+client.start()
+if {how == "hanging"}:
+    client.submit(1, events(["TRIP:spin"]))
+time.sleep(0.3)
+print("ready", flush=True)
+time.sleep(60)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, env=environment, cwd=ROOT) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == b"ready\n"
+        left = detector_processes(worker.pid)
+        assert len(left) >= 2
+        worker.kill()
+        worker.wait()
+    _, alive = psutil.wait_procs(left, timeout=5)
+    assert not alive
+
+
+def test_a_signal_from_the_terminal_does_not_reach_the_detectors(start: Start):
+    client = start()
+    for process in detector_processes(os.getpid()):
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+    assert_only_guilty_failed(score(client, events(texts(10))), texts(10), {})
+    assert client.restarts == 0
+
+
+def zygote(worker: int) -> psutil.Process:
+    return next(p for p in psutil.Process(worker).children() if "detectors.process" in p.cmdline())
+
+
+def newest_child(worker: int) -> psutil.Process:
+    return max(zygote(worker).children(), key=lambda p: p.memory_info().rss and p.cpu_times().user)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

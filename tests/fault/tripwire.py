@@ -1,0 +1,125 @@
+"""A detector that really fails: it raises, crashes, hangs, or eats memory at a text that says `TRIP:<how>`.
+
+Any other text gets a probability that follows from its characters alone, so that a test knows each score beforehand.
+Factory: `tests.fault.tripwire:build`. Options:
+
+    hints         "rows" (default): `at` before each row; "8": before each 8 rows; "none"; "lying": always one row ahead
+    ms_per_event  latency, slept
+    broken        path: while the file exists the device is broken in the way that the file says, on any text
+    sticky        true: after one exception every call of this process raises, as CUDA does after an assertion
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.categories import Category
+
+MOST_MEMORY = 3 << 30  # bytes: then it gives up, so that a failing test doesn't take the machine with it
+
+
+def probability(text: str) -> float:
+    """The score of a harmless text."""
+    return (zlib.crc32(text.encode()) % 1000) / 1000
+
+
+class TripwireDetector:
+    name = "tripwire"
+    version = "1"
+    categories = (Category.HARASSMENT, Category.HATE)
+    reads = ("text",)
+
+    def __init__(self, hints: str = "rows", ms_per_event: float = 0.0, broken: str = "", sticky: bool = False) -> None:
+        self._hints = hints
+        self._seconds = ms_per_event / 1000
+        self._broken = Path(broken) if broken else None
+        self._sticky = sticky
+        self._stuck = False
+
+    def warm(self) -> None:
+        self._check_device()
+
+    def score(self, texts: Sequence[str], at: Callable[[int], None]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        self._check_device()
+        scores = np.zeros((len(texts), 2), np.float32)
+        if self._broken and self._broken.exists():
+            return scores + np.float32(np.nan), np.zeros(len(texts), np.uint8)
+        for row, text in enumerate(texts):
+            self._hint(row, len(texts), at)
+            if self._seconds:
+                time.sleep(self._seconds)
+            scores[row] = probability(text), 1 - probability(text)
+            if "TRIP:" in text:
+                self._trip(text.partition("TRIP:")[2].split()[0], scores[row])
+        return scores, np.zeros(len(texts), np.uint8)
+
+    def _hint(self, row: int, rows: int, at: Callable[[int], None]) -> None:
+        if self._hints == "rows" or (self._hints.isdigit() and row % int(self._hints) == 0):
+            at(row)
+        elif self._hints == "lying":
+            at((row + 1) % rows)
+
+    def _check_device(self) -> None:
+        if self._stuck:
+            raise RuntimeError("the context is corrupted")
+        if self._broken and self._broken.exists():
+            how = self._broken.read_text(encoding="utf-8")
+            if how not in NONSENSE:
+                WAYS[how]()
+
+    def _trip(self, how: str, scores: NDArray[np.float32]) -> None:
+        if how in NONSENSE:
+            scores[1] = NONSENSE[how]
+            return
+        self._stuck = self._sticky
+        WAYS[how]()
+
+
+def eat_memory() -> None:
+    """Allocate and touch memory until something puts an end to it."""
+    eaten = []
+    while len(eaten) << 24 < MOST_MEMORY:
+        eaten.append(np.ones(1 << 24, np.uint8))
+    raise AssertionError("nobody noticed")
+
+
+def fail() -> None:
+    raise ValueError("a message that may quote content")
+
+
+def spin() -> None:
+    while True:
+        pass
+
+
+NONSENSE = {"nan": np.nan, "infinity": np.inf, "over-one": 1.5}
+WAYS: dict[str, Callable[[], object]] = {
+    "raise": fail,
+    "system-exit": sys.exit,
+    "segv": lambda: os.kill(os.getpid(), signal.SIGSEGV),
+    "null-pointer": lambda: ctypes.string_at(0),
+    "abort": os.abort,
+    "exit": lambda: os._exit(0),
+    "memory": eat_memory,
+    "spin": spin,
+    "sleep": lambda: time.sleep(3600),
+    "slow": lambda: time.sleep(0.4),  # late, and innocent
+}
+
+
+def build(options: Mapping[str, Any]) -> TripwireDetector:
+    return TripwireDetector(**options)
+
+
+def refuse(options: Mapping[str, Any]) -> TripwireDetector:
+    """A factory that can't load its model."""
+    raise FileNotFoundError("model.safetensors")
