@@ -12,3 +12,8 @@ REVIEWS = "moderation.reviews"
 CONTROLS = "moderation.controls"
 
 CONTENT = (COMMENTS, MESSAGES, PROFILE_SIGNALS)
+
+OURS = (DECISIONS, AUDIT, DEAD_LETTERS, LEDGER_INPUTS, REVIEWS, CONTROLS)
+
+PIPELINE = "moderation.pipeline"  # compacted, one partition: what was fixed when the topics were created
+PARTITIONS_KEY = b"partitions"  # its record: the number of partitions of every other topic, in decimal digits
