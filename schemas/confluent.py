@@ -1,6 +1,5 @@
 """The Confluent schema registry, behind the questions that we ask it. Its client's errors are mapped here only."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -64,9 +63,8 @@ class ConfluentRegistry:
         with self._mapped():
             schema = self._client.get_schema(schema_id)
             places = self._client.get_schema_versions(schema_id, deleted=True)
-        return Registered(
-            schema_id, _text(schema), tuple((str(each.subject), int(each.version or 0)) for each in places)
-        )
+            found = tuple((str(each.subject), int(each.version or 0)) for each in places)
+            return Registered(schema_id, _text(schema), found)
 
     def latest(self, subject: str) -> Registered:
         """The newest version of a subject.
@@ -76,7 +74,7 @@ class ConfluentRegistry:
         """
         with self._mapped():
             found = self._client.get_latest_version(subject)
-        return Registered(int(found.schema_id or 0), _text(found.schema), ((subject, int(found.version or 0)),))
+            return Registered(int(found.schema_id or 0), _text(found.schema), ((subject, int(found.version or 0)),))
 
     def register(self, subject: str, text: str) -> int:
         """Set the subject to FULL_TRANSITIVE and register a schema under it; the same schema again is no new version.
@@ -121,7 +119,7 @@ def _typed(properties: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _text(schema: Any) -> str:
-    """The schema's JSON text. References to other subjects are not followed: our schemas are whole."""
-    text = schema.schema_str
-    json.loads(text)
-    return str(text)
+    """The schema's text. References to other subjects are not followed: our schemas are whole."""
+    if not isinstance(schema.schema_str, str):
+        raise TypeError("no schema in its answer")
+    return schema.schema_str

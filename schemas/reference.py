@@ -37,7 +37,7 @@ makes a dead letter, and is believed for 30 seconds.
 A writer's schema that a registry knows without any `role` gets the roles of the topic's newest version in the folder,
 field by field, so that text is scored even where a producer's tools drop unknown attributes.
 
-Tested against Apicurio Registry 3.0.9 (its Confluent-compatible interface), not against Confluent's own server.
+Tested against Apicurio Registry 2.6.13 (its Confluent-compatible interface), not against Confluent's own server.
 
 ## A new content type
 

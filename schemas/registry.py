@@ -83,7 +83,10 @@ class Registry:
                 f"run `safestream schemas register {topic}`"
             ) from None
         subject, version = found.places[0]
-        return self._parse(found.id, subject, version, found.text)
+        try:
+            return self._parse(found.id, subject, version, found.text)
+        except Poison as poison:
+            raise UserMistake(f"{topic}: {poison}; register an Avro schema under {subject}") from None
 
     def topics(self) -> list[str]:
         """The topics that a folder has a release of."""
@@ -134,8 +137,8 @@ class Registry:
         origin = f"schema id {schema_id} of the registry"
         try:
             schema = parse(schema_id, subject, version, json.loads(text), origin)
-        except UserMistake as mistake:  # the registry's, not this process's user's: say it as the record's fault
-            raise Poison(PoisonReason.WRONG_TYPE, str(mistake)) from None
+        except (UserMistake, ValueError) as mistake:  # Protobuf, say: whoever wrote by it did not write Avro
+            raise Poison(PoisonReason.WRONG_TYPE, f"{origin} is no Avro schema of ours: {mistake}") from None
         return schema if schema.roles.paths else self._with_released_roles(schema)
 
     def _with_released_roles(self, schema: Schema) -> Schema:
