@@ -3,12 +3,14 @@
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import psutil
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from stream.local_broker import Broker, development_broker
+from tests.pipeline import Pipeline
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -81,3 +83,11 @@ def new_topics(admin: AdminClient, unique: Callable[[str], str]) -> Iterator[Cal
 def wait_for(futures: Sequence[object]) -> None:
     for future in list(futures):
         future.result(30)  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def pipeline(broker: Broker, tmp_path: Path, unique: Callable[[str], str]) -> Iterator[Pipeline]:
+    """A pipeline of the test's own on the session's broker; its workers end with the test."""
+    made = Pipeline(broker.bootstrap, tmp_path, unique("group"))
+    yield made
+    made.close()
