@@ -1,9 +1,11 @@
 """Our own topics on the session's broker: fresh for a test, gone after it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
+from confluent_kafka import KafkaException
 
 from stream.local_broker import Broker
 from stream.reaching import Cluster
@@ -24,9 +26,23 @@ def no_topics_of_ours(broker: Broker) -> Iterator[Cluster]:
         _remove(cluster, broker)
 
 
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what reaches every part of a broker only a moment after it has answered."""
+    deadline = time.monotonic() + 15
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert condition()
+
+
 def _remove(cluster: Cluster, broker: Broker) -> None:
-    ours = [name for name in cluster.topics() if is_ours(name)]
+    ours = _ours(cluster)
     if ours and not broker.can_kill:
         pytest.skip("this cluster has topics of Safestream that aren't the test's")
     for done in cluster.admin.delete_topics(ours).values() if ours else ():
-        done.result(30)
+        with suppress(KafkaException):  # gone already, only its metadata wasn't
+            done.result(30)
+    until(lambda: not _ours(cluster))
+
+
+def _ours(cluster: Cluster) -> list[str]:
+    return [name for name in cluster.topics() if is_ours(name)]

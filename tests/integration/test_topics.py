@@ -1,7 +1,7 @@
 """Our topics on a real broker: made once, described truly, and refused when somebody changed their partitions."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from stream import topics
 from stream.local_broker import Broker
 from stream.properties import producer_properties, reader_properties
 from stream.reaching import Cluster
-from tests.integration.pipeline import no_topics_of_ours
+from tests.integration.pipeline import no_topics_of_ours, until
 
 pytestmark = pytest.mark.integration
 
@@ -33,14 +33,6 @@ def configured(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     """The command line in a folder without a configuration, with this cluster."""
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", cluster.bootstrap_servers)
     monkeypatch.chdir(tmp_path)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Topics and settings reach every part of a broker a moment after it has answered."""
-    deadline = time.monotonic() + 10
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert condition()
 
 
 def test_create_makes_every_topic_once(cluster: Cluster) -> None:
@@ -63,7 +55,7 @@ def test_a_new_content_type_is_made_beside_the_others(cluster: Cluster) -> None:
 def test_another_number_of_partitions_is_refused(cluster: Cluster) -> None:
     """Both as a configuration and as what somebody did to a topic."""
     topics.create(cluster, PLANS)
-    with pytest.raises(UserMistake, match="created with 3 partitions and topics.partitions is 6"):
+    with pytest.raises(UserMistake, match=r"created with 3 partitions and topics\.partitions is 6"):
         topics.create(cluster, topics.plans(list(names.CONTENT), 6, 1, 1))
     cluster.admin.create_partitions([NewPartitions(names.MESSAGES, 6)])[names.MESSAGES].result(10)
     until(lambda: cluster.topics()[names.MESSAGES] == 6)
@@ -89,6 +81,7 @@ def test_a_worker_without_topics_is_told_what_to_do(cluster: Cluster) -> None:
     made = [NewTopic(name, 1, 1) for name in (*names.CONTENT, names.PIPELINE)]
     for done in cluster.admin.create_topics(made).values():
         done.result(10)
+    until(lambda: names.PIPELINE in cluster.topics())
     with pytest.raises(UserMistake, match="holds no number of partitions"):
         topics.check_partitions(cluster, names.CONTENT)
 
@@ -128,6 +121,7 @@ def test_differing_settings_are_named_and_set_on_request(
     """`describe` and `create` end with 1 and say what differs; `create --alter` sets it."""
     made = NewTopic(names.AUDIT, 3, 1, config={"retention.ms": "1000"})
     cluster.admin.create_topics([made])[names.AUDIT].result(10)
+    until(lambda: names.AUDIT in cluster.topics())
     assert cli.run(["topics", "create"]) == 1
     assert "moderation.audit: retention.ms 1000, should be -1" in capsys.readouterr().out
     assert cli.run(["topics", "describe"]) == 1
