@@ -124,6 +124,9 @@ def _read_long(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _read_int(data: bytes, at: int) -> tuple[int, int]:
+    byte = data[at]
+    if byte < 0x80:
+        return (byte >> 1) ^ -(byte & 1), at + 1
     number, at = _read_long(data, at)
     if not -0x80000000 <= number <= 0x7FFFFFFF:
         raise _wrong("an int of more than 32 bits")
@@ -272,6 +275,8 @@ def _array(schema: Mapping[str, Any], names: _Names) -> tuple[Reader, int]:
 
     def read(data: bytes, at: int) -> tuple[list[Any], int]:
         items: list[Any] = []
+        if not data[at]:
+            return items, at + 1
         count, at = _blocks(data, at, smallest)
         while count:
             for _ in range(count):

@@ -72,12 +72,14 @@ class Roles:
 
     def join_text(self, record: Mapping[str, Any]) -> str:
         """Every text of a decoded record, in schema order, joined by newlines; "" where there is none."""
-        paths = self[Role.TEXT]
-        if len(paths) == 1 and len(paths[0]) == 1:  # a comment: nothing to join
-            value = record.get(paths[0][0])
-            if value is None or isinstance(value, str):
-                return value or ""
-        return "\n".join(text for path in paths for text in values_at(record, path) if text)
+        texts: list[str] = []
+        for path in self[Role.TEXT]:
+            value = record.get(path[0])
+            if isinstance(value, str):  # nearly always: no need to look further in
+                texts.append(value)
+            elif value:
+                texts.extend(values_at(value, path[1:]))
+        return "\n".join(filter(None, texts))
 
 
 def values_at(value: Any, path: Path) -> Iterator[Any]:
