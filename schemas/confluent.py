@@ -1,5 +1,6 @@
 """The Confluent schema registry, behind the questions that we ask it. Its client's errors are mapped here only."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,11 +41,11 @@ class Registered:
 class ConfluentRegistry:
     """A Confluent-compatible registry.
 
-    Every method may block up to about ten seconds, and raises Retriable if the registry is unreachable or ill.
+    Every method may block up to about twenty seconds, and raises Retriable if the registry is unreachable or ill.
     """
 
     def __init__(self, url: str, properties: Mapping[str, str]) -> None:
-        self.url = url
+        self.url = re.sub("//[^/@]*@", "//", url)  # for messages: without user and password
         try:
             self._client = SchemaRegistryClient({**DEFAULTS, **_typed(properties), "url": url})
         except (ValueError, TypeError) as error:
@@ -115,7 +116,10 @@ class ConfluentRegistry:
 
 def _typed(properties: Mapping[str, str]) -> dict[str, Any]:
     """Properties as the client wants them: configuration has only text."""
-    return {name: float(value) if name in NUMBERS else value for name, value in properties.items()}
+    try:
+        return {name: float(value) if name in NUMBERS else value for name, value in properties.items()}
+    except ValueError:
+        raise ValueError(f"properties: {', '.join(sorted(NUMBERS & set(properties)))} must be numbers") from None
 
 
 def _text(schema: Any) -> str:

@@ -2,7 +2,7 @@
 
 import io
 import json
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.decode import Decoder
-from schemas.errors import Poison, PoisonReason, UserMistake
+from schemas.errors import Poison, PoisonReason, Retriable, UserMistake
 from schemas.folder import Folder
 from schemas.registry import Registry, Schema, open_registry
 from schemas.wire import frame, schema_id, subject_of, topic_of
@@ -143,6 +143,26 @@ def test_two_folders_with_the_same_id_are_refused(tmp_path: Path) -> None:
 def test_a_topic_without_a_schema_is_the_users_to_put_right() -> None:
     with pytest.raises(UserMistake, match=r"safestream schemas register content\.none"):
         open_registry().latest("content.none")
+
+
+@pytest.mark.parametrize(
+    ("url", "properties", "said"),
+    [
+        ("nonsense", {}, "Invalid url nonsense"),
+        ("http://127.0.0.1:9", {"retries": "1"}, "Unrecognized properties: retries"),
+        ("http://127.0.0.1:9", {"max.retries": "many"}, "max.retries must be numbers"),
+    ],
+)
+def test_a_wrong_setting_of_the_registry_is_named(url: str, properties: dict[str, str], said: str) -> None:
+    with pytest.raises(UserMistake, match=said):
+        open_registry(url=url, properties=properties)
+
+
+def test_no_password_of_a_registry_is_shown() -> None:
+    with closing(open_registry(url="http://me:secret@127.0.0.1:9", properties={"max.retries": "0"})) as registry:
+        with pytest.raises(Retriable) as caught:
+            registry.by_id(1)
+        assert "secret" not in str(caught.value)
 
 
 def test_a_folder_that_is_not_there_is_named() -> None:
