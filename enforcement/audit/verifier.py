@@ -21,8 +21,8 @@ KEPT: Final = 1000  # faults that are kept; the rest is counted
 _UNREADABLE: Final = 64  # records that are no leaves, kept until the chain that lacks them is found
 _CHAIN: Final = slice(13, 49)  # cluster, topic id and partition in a leaf: what a chain is found by
 
-LostRange = Callable[[bytes], tuple[int, int]]
-"""Source offsets [first, end) that a lost-to-retention leaf stands for; `BadLeaf` if its body doesn't say."""
+NextOffset = Callable[[bytes], int]
+"""The first source offset after those that a lost-to-retention leaf stands for; `BadLeaf` if its body doesn't say."""
 
 Record = tuple[int, int, bytes | None]
 """A record of the audit topic: offset, timestamp in ms, value."""
@@ -58,10 +58,10 @@ class Report:
 class Verifier:
     """Verifies any number of audit partitions, one after the other or alternately."""
 
-    def __init__(self, cluster: bytes, lost_range: LostRange, heads: Mapping[ChainId, Head] | None = None) -> None:
+    def __init__(self, cluster: bytes, next_offset: NextOffset, heads: Mapping[ChainId, Head] | None = None) -> None:
         """`cluster` is a `cluster_tag`; `heads` are committed ends of chains, read before the audit topic's end was."""
         self._cluster = cluster
-        self._lost_range = lost_range
+        self._next_offset = next_offset
         self._heads = dict(heads or {})
         self._partitions: dict[int, _Partition] = {}
 
@@ -69,13 +69,18 @@ class Verifier:
         """The next records of an audit partition, in the order of their offsets."""
         if partition not in self._partitions:
             heads = {chain: head for chain, head in self._heads.items() if chain.partition == partition}
-            self._partitions[partition] = _Partition(partition, self._cluster, self._lost_range, heads)
+            self._partitions[partition] = _Partition(partition, self._cluster, self._next_offset, heads)
         self._partitions[partition].feed(records)
 
     def finish(self, partition: int) -> None:
         """The audit partition ends here."""
         self.feed(partition, ())
         self._partitions[partition].finish()
+
+    @property
+    def unread(self) -> list[int]:
+        """Audit partitions in which there are committed heads, and that nobody has read."""
+        return sorted({chain.partition for chain in self._heads} - self._partitions.keys())
 
     def questions(self, partition: int) -> bool:
         """Whether a second reading of this partition would tell more."""
@@ -105,14 +110,14 @@ def _end(chain: Chain) -> ChainEnd:
 class _Partition:
     """One audit partition: its chains, and what belongs to none of them."""
 
-    def __init__(self, number: int, cluster: bytes, lost_range: LostRange, heads: Mapping[ChainId, Head]) -> None:
+    def __init__(self, number: int, cluster: bytes, next_offset: NextOffset, heads: Mapping[ChainId, Head]) -> None:
         self.number = number
         self.leaves = 0
         self.faults: list[Fault] = []
         self.fault_count = 0
         self.questions: dict[tuple[bytes, int], list[tuple[int, Seen]]] = {}
         self._cluster = cluster
-        self._lost_range = lost_range
+        self._next_offset = next_offset
         self._unreadable: dict[int, str] = {}  # audit offset → why
         self._number = number.to_bytes(4, "big")
         self.chains = {self._key(chain_id): Chain(chain_id, head, self) for chain_id, head in heads.items()}
@@ -147,9 +152,9 @@ class _Partition:
                 chain.take(leaf)
 
     def _end_of_loss(self, leaf: bytes, offset: int) -> int:
-        first, end = self._lost_range(leaf)
-        if first != offset or end <= first:
-            raise BadLeaf(f"the body says that offsets {first} to {end - 1} are lost, the header says from {offset} on")
+        end = self._next_offset(leaf)
+        if end <= offset:
+            raise BadLeaf(f"it says that offsets from {offset} to {end - 1} are lost")
         return end
 
     def _no_leaf(self, audit_offset: int, why: str) -> None:
@@ -222,7 +227,8 @@ class _Partition:
         for chains in (self.chains, self._foreign):
             for key, other in chains.items():
                 leaf = other.window[0] if other.window else None
-                if leaf and _lonely(other) and (leaf.sequence, leaf.previous) == (chain.sequence, chain.hash):
+                alone = other.leaves == 1 if chains is self._foreign else _lonely(other)
+                if leaf and alone and (leaf.sequence, leaf.previous) == (chain.sequence, chain.hash):
                     del chains[key]
                     detail = f"by its hash it belongs here, its header says {_stranger(other.id, self.number)}"
                     self.found(FaultKind.altered, chain, leaf, leaf.sequence, detail)
@@ -268,7 +274,7 @@ class _Partition:
 
 def _lonely(chain: Chain) -> bool:
     """One leaf, and it doesn't begin the chain."""
-    alone = chain.last is None and len(chain.window) == 1 and chain.leaves <= 1 and chain.head is None
+    alone = chain.last is None and len(chain.window) == 1 and chain.head is None
     return alone and chain.window[0].sequence > 0
 
 

@@ -12,7 +12,7 @@ from enforcement.audit.offset_ranges import OffsetRanges
 from enforcement.audit.verifier import Report, Verifier
 from schemas.leaf_header import NO_HEAD, Head, Kind, leaf_hash, seal
 from tests import audit_chains as attack
-from tests.audit_chains import CLUSTER, FRAME, Attack, chain, lost, lost_range, records, topic_id
+from tests.audit_chains import CLUSTER, FRAME, Attack, chain, lost, next_offset, records, topic_id
 
 LEAVES, HEAD = chain(range(100))  # sequence 0 is the genesis leaf, the one of offset n has sequence n + 1
 OTHER, _ = chain(range(0, 200, 2), topic=2)
@@ -20,7 +20,7 @@ OTHER, _ = chain(range(0, 200, 2), topic=2)
 
 def verify(leaves: Sequence[bytes], head: Head | None = None, partition: int = 0, topic: int = 1) -> Report:
     heads = {ChainId(topic_id(topic), partition): head} if head else None
-    verifier = Verifier(CLUSTER, lost_range, heads)
+    verifier = Verifier(CLUSTER, next_offset, heads)
     verifier.feed(partition, records(leaves))
     verifier.finish(partition)
     if verifier.questions(partition):
@@ -100,17 +100,24 @@ def test_each_deed_is_named_at_its_leaf(deed: Attack, committed: Head | None) ->
     assert report.fault_count == 1
 
 
+# Any byte of header and body; but a genesis leaf whose topic id was altered is a genesis leaf of another chain, and one
+# leaf that is left of a whole chain could as well have been put there.
+BYTES = st.integers(-7, 100)
+
+
 @given(st.data())
 def test_any_deed_on_any_leaf_is_named(data: st.DataObject) -> None:
     """As above, anywhere on the chain, beside another chain that stays whole."""
     size = len(LEAVES)
-    at = data.draw(st.integers(0, size - 2), "at")
+    at = data.draw(st.integers(0, size - 2), "at")  # an altered last leaf needs the committed head
     to = data.draw(st.integers(0, size - 1).filter(lambda n: n != at), "to")
     deed = data.draw(
         st.sampled_from(
             [
-                attack.altered(LEAVES, at, data.draw(st.integers(-7, 100), "byte")),
-                attack.removed(LEAVES, at, data.draw(st.integers(1, size - 1 - at), "many")),
+                attack.altered(
+                    LEAVES, at, data.draw(BYTES if at else BYTES.filter(lambda n: not 29 <= n < 45), "byte")
+                ),
+                attack.removed(LEAVES, at, data.draw(st.integers(1, max(1, size - 2 - at)), "many")),
                 attack.moved(LEAVES, at, to),
                 attack.doubled(LEAVES, at, max(at + 1, to)),
                 attack.inserted(
@@ -220,7 +227,7 @@ def test_faults_are_counted_beyond_what_is_kept() -> None:
 
 def test_memory_does_not_grow_with_the_chain() -> None:
     """30,000 leaves pass through in less than 2 MB, batch and all; kept, their hashes alone would be more."""
-    verifier, head = Verifier(CLUSTER, lost_range), NO_HEAD
+    verifier, head = Verifier(CLUSTER, next_offset), NO_HEAD
     rows = [(Kind.genesis, 0, b"")]
     tracemalloc.start()
     for first in range(0, 30_000, 500):
