@@ -40,8 +40,9 @@ bench-stream: setup  ## Throughput and latency against the raw loop, faust and q
 train: setup  ## Train the text detector anew: the weights in detectors/models
 	@$(VENV)/bin/safestream train text $(ARGS)
 
-lock: setup  ## Write requirements/lock.txt anew from pyproject.toml (needs uv)
+lock: setup  ## Write requirements/lock.txt, and runtime.txt for the image, anew from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --extra train --group dev pyproject.toml -o requirements/lock.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes -c requirements/lock.txt pyproject.toml -o requirements/runtime.txt
 
 clean:  ## Remove what set-up and tests left in this folder
 	rm -rf $(VENV) .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*
