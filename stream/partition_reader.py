@@ -115,7 +115,7 @@ class PartitionReader:
     def _batch(self, topic: str, partition: int, end: int) -> tuple[list[Record], bool]:
         """Some records, and whether the end is reached."""
         records: list[Record] = []
-        for message in self._consumer.consume(_BATCH, 0.5):
+        for message in self._consumer.consume(_BATCH, 0.1):
             error, offset = message.error(), message.offset() or 0
             if error is None:
                 if offset >= end:
