@@ -301,5 +301,5 @@ def _check_variables(environment: Mapping[str, str]) -> None:
     sections = list(Configuration.model_fields)
     for name in environment:
         section = name.upper().removeprefix("SAFESTREAM_").split("__")[0].lower()
-        if name.upper().startswith("SAFESTREAM_") and section not in {*sections, "config"}:
+        if name.upper().startswith("SAFESTREAM_") and section not in {*sections, "config", "data"}:  # data: `train`
             raise UserMistake(f"{name}: no such setting{meant(section, sections)}")

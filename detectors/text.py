@@ -1,0 +1,108 @@
+"""The text detector: MiniLM with a trained adapter, several categories in one forward. English.
+
+    normal form → word pieces → chunks → packed forward → head → Platt scaling → the highest of a text's chunks
+
+The factory loads on the CPU and computes nothing, so that a process may fork after it; `warm` takes the device, which
+no fork survives, and runs a first forward. How many threads a forward takes is for the process to say (torch).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors.torch import load_file
+
+from detectors.base_models import locate
+from detectors.calibration import Platt
+from detectors.encoder import load_encoder, merge_adapter
+from detectors.model_directory import SHIPPED, ModelDirectory, open_directory
+from detectors.packed import ATTENTION, pack, text_vectors, within_budget
+from detectors.tokenisation import chunks, load_tokenizer, pieces
+from schemas.errors import UserMistake
+from schemas.statuses import Status
+
+DEFAULT_MODEL: Final = SHIPPED / "text-minilm"
+
+
+class Options(BaseModel):
+    """What configuration may say of this detector."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: Path = DEFAULT_MODEL  # a model directory
+    token_budget: int = Field(default=1024, ge=256)  # word pieces in one forward
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the processor multiplies it
+    device: str = "auto"  # auto: the first CUDA device if there is one
+
+
+class TextDetector:
+    """See `detectors.interface.Detector`. Not thread-safe."""
+
+    name: Final = "text"
+    reads: Final = ("text",)
+
+    def __init__(self, directory: ModelDirectory, options: Options) -> None:
+        base = locate(directory.config.base.base())
+        tensors, adapter = load_file(directory.weights), directory.config.adapter
+        self.version = directory.version
+        self.categories: tuple[str, ...] = tuple(directory.config.categories)
+        fitted = [directory.card.calibration[category] for category in directory.config.categories]
+        self._platt = [Platt(one.slope, one.intercept) for one in fitted]
+        self._options = options
+        self._tokenizer = load_tokenizer(base)
+        self._encoder = load_encoder(base, ATTENTION)
+        merge_adapter(self._encoder, tensors, adapter.alpha / adapter.rank)
+        self._head = torch.nn.Linear(self._encoder.config.hidden_size, len(self.categories))
+        self._head.load_state_dict({name: tensors[f"head.{name}"] for name in ("weight", "bias")})
+        torch.nn.ModuleList([self._encoder]).to(_precision(options.precision))  # the head stays in float32
+
+    def warm(self) -> None:
+        """Take the device and run a first forward. Call it in the process that scores, once."""
+        device = self._options.device
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        torch.nn.ModuleList([self._encoder, self._head]).to(device)
+        self.score(["a first text"], lambda _: None)
+
+    def score(self, texts: Sequence[str], at: Callable[[int], None]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Probabilities (n, categories) and statuses (n,); `at(i)` before each micro-batch with its first row."""
+        logits = self.logits(texts, at)
+        columns = [platt.probability(logits[:, c]) for c, platt in enumerate(self._platt)]
+        status = np.full(len(texts), Status.scored, np.uint8)
+        return np.stack(columns, axis=1).astype(np.float32), status
+
+    @torch.inference_mode()
+    def logits(self, texts: Sequence[str], at: Callable[[int], None]) -> NDArray[np.float32]:
+        """Before calibration, (n, categories): the highest over a text's chunks."""
+        if texts:
+            at(0)  # tokenising is work on the rows too
+        cut = [(row, chunk) for row, ids in enumerate(pieces(self._tokenizer, texts)) for chunk in chunks(ids)]
+        highest = np.full((len(texts), len(self.categories)), -np.inf, np.float32)
+        for run in within_budget([len(chunk) for _, chunk in cut], self._options.token_budget):
+            rows = [row for row, _ in cut[run]]
+            at(rows[0])
+            vectors = text_vectors(self._encoder, pack([chunk for _, chunk in cut[run]]))
+            np.maximum.at(highest, rows, self._head(vectors).cpu().numpy())
+        return highest
+
+
+def build(options: Mapping[str, Any]) -> TextDetector:
+    """The detector as configured, loaded on the CPU. UserMistake if an option or the model directory is wrong."""
+    torch.set_num_threads(1)  # a pool of threads would not survive the fork
+    try:
+        chosen = Options.model_validate(dict(options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserMistake(f"detectors.text.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    return TextDetector(open_directory(chosen.model), chosen)
+
+
+def _precision(wanted: str) -> torch.dtype:
+    if wanted == "auto":
+        can = torch.cpu.get_capabilities()
+        wanted = "bfloat16" if can.get("avx512_bf16") or can.get("amx_bf16") else "float32"
+    return torch.bfloat16 if wanted == "bfloat16" else torch.float32
