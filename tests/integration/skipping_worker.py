@@ -1,4 +1,4 @@
-"""A worker with a defect: it passes over one offset of content.comments. `python skipping_worker.py OFFSET worker …`."""
+"""A worker with a defect: it passes over one offset of content.comments. `skipping_worker.py OFFSET worker …`."""
 
 import sys
 

@@ -158,11 +158,8 @@ def test_a_census_that_cannot_be_relied_upon_is_not_used(
     decided: Decided, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """Altered after it was signed, or signed by somebody else: exit code 1, and why."""
-    text = decided.census.read_text()
     altered = tmp_path / "altered.json"
-    altered.write_text(
-        text.replace('"count": ', '"count":  1', 1) if '"count":  1' in text else text.replace("+00:00", "+01:00")
-    )
+    altered.write_text(decided.census.read_text().replace("+00:00", "+01:00"))
     code, outcome = decided.verify(capsys, topics.AUDIT, "--census", str(altered))
     assert (code, len(outcome["census_not_used"]), outcome["completeness"]) == (1, 1, "by the worker's word only")
     code, outcome = decided.verify(capsys, topics.AUDIT, "--census", str(decided.census), "--public-key", "00" * 32)
