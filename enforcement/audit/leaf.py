@@ -63,7 +63,9 @@ class LeafBodies:
     def body(self, kind: Kind, values: Mapping[str, Any]) -> bytes:
         """Any single body, by fastavro."""
         out = io.BytesIO()
-        fastavro.schemaless_writer(out, self._parsed, {"header": _NO_HEADER, BODIES[kind]: values}, strict_allow_default=True)
+        fastavro.schemaless_writer(
+            out, self._parsed, {"header": _NO_HEADER, BODIES[kind]: values}, strict_allow_default=True
+        )
         return out.getvalue()[len(_NO_HEADER) :]
 
 
