@@ -33,6 +33,9 @@ ALIASES: Final[Mapping[str, str]] = {
 # librdkafka refuses these with `group.protocol=consumer`: the broker sets them for the group (KIP-848).
 CLASSIC_ONLY: Final = frozenset({"session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"})
 
+# These are about membership in a group, which a reader has not.
+_MEMBERS_ONLY: Final = CLASSIC_ONLY | {"group.instance.id", "max.poll.interval.ms"}
+
 # Names whose values are never shown.
 SECRET_PARTS: Final = ("password", "secret", "user.info", "key.pem", "token", "sasl.oauthbearer.config")
 
@@ -95,7 +98,7 @@ def reader_properties(bootstrap_servers: str, properties: Mapping[str, str]) -> 
 
 
 def _for_readers(properties: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in properties.items() if name != "group.instance.id"}
+    return {name: value for name, value in properties.items() if name not in _MEMBERS_ONLY}
 
 
 def producer_properties(

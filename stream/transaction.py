@@ -140,7 +140,11 @@ class Transaction:
 
     def flush(self) -> None:
         """Wait until the broker has every record of this transaction."""
-        if self._producer.flush(max(0.1, self._deadline - time.monotonic())):
+        try:
+            left = self._producer.flush(max(0.1, self._deadline - time.monotonic()))
+        except KafkaException as raised:
+            raise translate(error_of(raised), "producing") from None
+        if left:
             raise Abortable("the broker did not take all records in time")
 
     def commit(self, offsets: Sequence[TopicPartition], group_metadata: object) -> None:

@@ -38,7 +38,8 @@ def broker(pytestconfig: pytest.Config) -> Iterator[Broker]:
         with capture.global_and_fixture_disabled():
             print(f"\n{line}", file=sys.stderr, flush=True)
 
-    with development_broker(say) as started:
+    with development_broker(say) as started, pytest.MonkeyPatch.context() as environment:
+        environment.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)  # a test's configuration file says where
         yield started
 
 
