@@ -9,10 +9,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from detectors.docket import Counts
 from detectors.interface import DetectorSpec, ProcessSettings
 from detectors.outstanding import Batch
 from detectors.pump import Notes, Outbox, Pump
-from detectors.scheduler import Counts
 from schemas.columns import Events, Score, Scores
 from schemas.errors import Fatal, Overloaded, SafestreamError
 
@@ -71,7 +71,7 @@ class DetectorClient:
 
     @property
     def healthy(self) -> bool:
-        """A scoring process is ready, and no breaker is open."""
+        """The detector process is there, and no breaker is open."""
         return self._pump.healthy
 
     # --- the four calls

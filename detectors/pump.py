@@ -10,9 +10,10 @@ from typing import Any, Final
 import structlog
 
 from detectors.children import Birth, Child, Death, Note, Zygote
+from detectors.docket import Counts
 from detectors.interface import Description, DetectorSpec, ProcessSettings
 from detectors.outstanding import Batch, Columns
-from detectors.scheduler import Counts, Scheduler
+from detectors.scheduler import Scheduler
 from schemas.errors import Fatal, UserMistake
 from schemas.statuses import Reason
 
@@ -56,8 +57,8 @@ class Pump:
 
     @property
     def healthy(self) -> bool:
-        """A scoring process is ready and no breaker is open."""
-        return self._started and self._scheduler is not None and self._scheduler.healthy
+        """Started, the detector process is there, and no breaker is open."""
+        return self._started and self._zygote_loaded and self._scheduler is not None and self._scheduler.healthy
 
     def put(self, batch: Batch | None) -> None:
         """Score a batch; None: forget them all."""
@@ -191,7 +192,7 @@ class Pump:
         again = now - self._zygote_lost < _TROUBLE
         log.error("detector_process_lost", why=why, again=again)
         self._drop_zygote(self._zygote)
-        self._zygote, self._zygote_lost = None, now
+        self._zygote, self._zygote_lost, self._zygote_loaded = None, now, False
         self._zygote_due = now + _RETRY if again else now
         if self._scheduler:
             self._scheduler.zygote_lost(now, blame=again)

@@ -11,46 +11,37 @@ next. Its rules on guilt are in `guilt`, on the device in `breaker`, on size and
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 import structlog
 
-from detectors import breaker, guilt
+from detectors import breaker
 from detectors.breaker import Breaker
 from detectors.children import Child, Lane, Task, Work
+from detectors.docket import Counts, Docket
 from detectors.frames import Frame, Kind, decode_raised, decode_scores, encode_texts
-from detectors.guilt import Span, Trial
 from detectors.interface import Description, ProcessSettings
-from detectors.outstanding import Batch, Rows
+from detectors.outstanding import Batch
 from detectors.pace import ROW_UNITS, Pace
 from schemas.statuses import Reason, Status
 
 # Harmless, and like what is scored: a device that is well gives each a probability.
-CANARY: Final = (
+CANARY: Final[Sequence[str]] = (
     "Good morning!",
     "Does anyone know whether the library is open on Saturdays?",
     "We walked along the river, had tea, and were home before it rained.",
     "ok",
 )
+_CANARY_UNITS: Final = np.fromiter(map(len, CANARY), np.float64) + ROW_UNITS
 _IN_FLIGHT: Final = 2  # tasks at the main process: one scored, one waiting
 _CANARY_LASTS: Final = 1.0  # seconds until a canary is stale for a trial
 _CANARY_SLACK: Final = 5.0  # seconds more than the deadline: a busy machine is no broken device
 _IDLE_LASTS: Final = 5.0  # seconds until a process that nothing needs is ended
+_LOG_EVERY: Final = 1.0  # seconds without a death after which the next one is a line in the log
 _UNREST: Final = 30.0  # seconds after a death in which a spare process is kept ready
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class Counts:
-    """What happened since the start, for metrics. Written by one thread, read by any."""
-
-    restarts: int = 0  # deaths of scoring processes, trials included
-    convictions: dict[Reason, int] = field(default_factory=dict)
-    acquittals: int = 0  # rows that stood trial and came back
-    breaker_openings: int = 0
 
 
 class Scheduler:
@@ -69,12 +60,12 @@ class Scheduler:
         self._settings = settings
         self._fork = fork
         self._end = end
+        self._allowance = settings.memory_mb << 20
         self._paces = [Pace(settings.deadline_ms / 1000) for _ in detectors]
         self._breakers = [Breaker() for _ in detectors]
         self._batches: dict[Batch, None] = {}
         self._bulk: deque[Work] = deque()
-        self._side: deque[Work] = deque()
-        self._trials: dict[tuple[Batch, int, int], Trial] = {}
+        self._docket = Docket(self._paces, self.counts)
         self._children: dict[int, Child] = {}
         self._main: Child | None = None
         self._births_due = 0
@@ -99,8 +90,7 @@ class Scheduler:
         """Drop every batch. Tasks under way end unheard."""
         self._batches.clear()
         self._bulk.clear()
-        self._side.clear()
-        self._trials.clear()
+        self._docket.forget()
 
     def take_done(self) -> Iterable[Batch]:
         """The batches that are done and have none before them that isn't, in submit order."""
@@ -127,10 +117,13 @@ class Scheduler:
 
     def died(self, child: Child, reason: Reason, now: float) -> None:
         """`child` is gone, or was just given up and killed for `reason`."""
-        self.counts.restarts += 1
-        self._last_death = now
         hint = child.hint()
         task = child.tasks.popleft() if child.tasks else None
+        self.counts.restarts += 1
+        if now - self._last_death > _LOG_EVERY:  # a flood of guilty records is no flood of lines
+            lane = task.work.lane.name if task else "idle"
+            log.warning("scoring_process_lost", reason=reason.name, lane=lane, restarts=self.counts.restarts)
+        self._last_death = now
         self._remove(child)
         if task is None:
             return
@@ -138,7 +131,7 @@ class Scheduler:
             if task.fresh:
                 self._device_failed([task.work.detector], now, f"a fresh process {reason.name} on the canary")
         else:
-            self._failed(task, reason, hint)
+            self._task_failed(task, reason, hint)
 
     def zygote_lost(self, now: float, *, blame: bool) -> None:
         """All processes are gone with it, and no record is to blame; `blame`: it keeps failing, so the device is."""
@@ -152,8 +145,8 @@ class Scheduler:
 
     @property
     def healthy(self) -> bool:
-        """A main process is ready, and no breaker open."""
-        return self._main is not None and not any(b.is_open for b in self._breakers)
+        """No breaker is open. Without a main process for a moment, as after a guilty record, it is healthy still."""
+        return not any(b.is_open for b in self._breakers)
 
     @property
     def ready(self) -> bool:
@@ -178,10 +171,12 @@ class Scheduler:
                 child.forgive(slept_over)
             if not child.tasks:
                 continue
-            if child.silent(now) > self._patience(child):
-                lost.append((child, Reason.hung))
-            elif child.tasks[0].work.lane is not Lane.canary and self._too_big(child):
+            lane = child.tasks[0].work.lane
+            grown = 0 if lane is Lane.canary else child.grown(now, self._allowance, alive=lane is Lane.trial)
+            if grown > self._allowance:
                 lost.append((child, Reason.memory))
+            elif child.silent(now) > self._patience(child):
+                lost.append((child, Reason.hung))
         return lost
 
     def dispatch(self, now: float) -> None:
@@ -237,10 +232,7 @@ class Scheduler:
     def _feed_sides(self, now: float, taken: set[int]) -> int:
         """Suspects and trials; returns how many processes they lack."""
         missing = 0
-        for work in list(self._side):
-            if work.batch is None or not len(work.batch.unsettled(work.detector, work.rows)):
-                self._side.remove(work)
-                continue
+        for work in self._docket.open_works():
             if len(taken) + missing > self._settings.trials:
                 break
             child = self._choose_side(work, taken)
@@ -250,12 +242,12 @@ class Scheduler:
             taken.add(child.pid)
             lasts = _CANARY_LASTS if work.lane is Lane.trial else None
             if not child.tasks and self._canary_passed(child, work.detector, now, lasts):
-                self._side.remove(work)
+                self._docket.take(work)
                 self._send(child, work, now)
         return missing
 
     def _choose_side(self, work: Work, taken: set[int]) -> Child | None:
-        fresh = work.lane is Lane.trial and self._trial(work).fresh
+        fresh = self._docket.needs_fresh(work)
         idle = [
             c
             for c in self._children.values()
@@ -315,13 +307,11 @@ class Scheduler:
         return False
 
     def _send(self, child: Child, work: Work, now: float) -> None:
-        if work.batch is None:
-            texts: Sequence[str] = CANARY
-            units = float(sum(map(len, texts)) + ROW_UNITS * len(texts))
-        else:
-            texts = list(map(work.batch.texts.__getitem__, work.rows.tolist()))
-            units = float(work.batch.units[work.rows].sum())
-        task = Task(self._next_task, work, units, child.fresh)
+        texts, units = CANARY, _CANARY_UNITS
+        if work.batch is not None:
+            texts = [work.batch.texts[row] for row in work.rows.tolist()]
+            units = work.batch.units[work.rows]
+        task = Task(self._next_task, work, float(units.sum()), float(units.max()), child.fresh)
         self._next_task += 1
         child.send(task, encode_texts(work.detector, task.number, texts), now)
 
@@ -343,9 +333,10 @@ class Scheduler:
         good = work.rows[valid]
         work.batch.score(work.detector, good, probability[valid], status[valid])
         if work.lane is Lane.trial and len(good):
-            self._acquit(work)
-        for position in np.flatnonzero(~valid).tolist():
-            self._one_failed(task, work.rows[position : position + 1], Reason.not_a_number)
+            self._docket.acquit(work)
+        if work.batch in self._batches:
+            for position in np.flatnonzero(~valid).tolist():
+                self._docket.row_failed(task, work.rows[position : position + 1], Reason.not_a_number)
 
     def _raised(self, child: Child, task: Task, frame: Frame, now: float) -> None:
         reason, hint, where = decode_raised(frame)
@@ -353,7 +344,7 @@ class Scheduler:
         if task.work.lane is Lane.canary:
             self._canary_answered(child, task, False, where, now)
         else:
-            self._failed(task, reason, hint)
+            self._task_failed(task, reason, hint)
 
     def _canary_answered(self, child: Child, task: Task, well: bool, where: str, now: float) -> None:
         detector = task.work.detector
@@ -363,7 +354,7 @@ class Scheduler:
                 self._device_failed([detector], now, where)
             return
         if detector not in child.canaried:
-            child.memory_at_ready = max(child.memory_at_ready, child.memory())
+            child.weigh()
         if len(child.canaried) == 0 and task.fresh:
             self._restart_seconds = now - child.born
         child.canaried[detector] = now
@@ -371,61 +362,9 @@ class Scheduler:
             log.info("detector_back", detector=self._detectors[detector].name)
             self._breakers[detector] = Breaker()
 
-    # --- failures
-
-    def _failed(self, task: Task, reason: Reason, hint: int | None) -> None:
-        work, pace = task.work, self._paces[task.work.detector]
-        if work.batch not in self._batches or self._breakers[work.detector].is_open:
-            return
-        if len(work.rows) == 1:
-            self._one_failed(task, work.rows, reason)
-            return
-        pace.fault()
-        split = guilt.narrow(len(work.rows), hint, pace.step)
-        self._bulk.extendleft(self._works(work, Lane.bulk, reversed(split.bulk)))
-        if split.certain:
-            start, end = split.suspects[0]
-            self._one_failed(task, work.rows[start:end], reason)
-        else:
-            self._side.extend(self._works(work, Lane.suspect, split.suspects))
-
-    @staticmethod
-    def _works(work: Work, lane: Lane, spans: Iterable[Span]) -> list[Work]:
-        return [Work(lane, work.detector, work.batch, work.rows[start:end]) for start, end in spans]
-
-    def _one_failed(self, task: Task, rows: Rows, reason: Reason) -> None:
-        """One row failed, in a trial or on the way to it."""
-        work, batch = task.work, task.work.batch
-        if batch is None or batch not in self._batches or not len(batch.unsettled(work.detector, rows)):
-            return
-        key = (batch, work.detector, int(rows[0]))
-        before = self._trials.get(key)
-        if before is None:
-            trial = guilt.accused(reason)
-            under_way = 0
-        else:
-            trial = guilt.failed(before, reason, fresh=task.fresh)
-            under_way = before.wanted - 1
-        self._trials[key] = trial
-        if trial.verdict is not None:
-            self._convict(key, trial.verdict)
-            return
-        self._side.extend(Work(Lane.trial, work.detector, batch, rows) for _ in range(trial.wanted - under_way))
-
-    def _trial(self, work: Work) -> Trial:
-        assert work.batch is not None
-        return self._trials[work.batch, work.detector, int(work.rows[0])]
-
-    def _convict(self, key: tuple[Batch, int, int], reason: Reason) -> None:
-        batch, detector, row = key
-        batch.fail(detector, np.array([row]), reason)
-        self._trials.pop(key)
-        self.counts.convictions[reason] = self.counts.convictions.get(reason, 0) + 1
-
-    def _acquit(self, work: Work) -> None:
-        assert work.batch is not None
-        if self._trials.pop((work.batch, work.detector, int(work.rows[0])), None):
-            self.counts.acquittals += 1
+    def _task_failed(self, task: Task, reason: Reason, hint: int | None) -> None:
+        if task.work.batch in self._batches and not self._breakers[task.work.detector].is_open:
+            self._bulk.extendleft(reversed(self._docket.task_failed(task, reason, hint)))
 
     def _device_failed(self, detectors: Iterable[int], now: float, where: str) -> None:
         """Open the breakers: nobody is blamed, nobody waits."""
@@ -439,7 +378,7 @@ class Scheduler:
             log.error("detector_at_fault", detector=self._detectors[detector].name, where=where)
             for batch in self._batches:
                 batch.fail(detector, batch.unsettled(detector), Reason.device)
-            self._trials = {key: trial for key, trial in self._trials.items() if key[1] != detector}
+            self._docket.dismiss(detector)
             for child in list(self._children.values()):  # what they hold may be what the device lacks
                 self._give_up(child)
 
@@ -454,19 +393,15 @@ class Scheduler:
             self._main = None
         for task in reversed(child.tasks):
             if task.work.batch in self._batches:
-                (self._bulk if task.work.lane is Lane.bulk else self._side).appendleft(task.work)
+                (self._bulk if task.work.lane is Lane.bulk else self._docket.waiting).appendleft(task.work)
         child.tasks.clear()
 
     def _patience(self, child: Child) -> float:
         task = child.tasks[0]
         pace = self._paces[task.work.detector]
         if task.work.lane is Lane.canary:
-            return pace.deadline + (
-                _CANARY_SLACK if task.work.detector in child.canaried else self._settings.start_seconds
-            )
+            warm = task.work.detector in child.canaried
+            return pace.deadline + (_CANARY_SLACK if warm else self._settings.start_seconds)
         if task.work.lane in {Lane.bulk, Lane.suspect}:
-            return pace.patience(task.units, len(task.work.rows), self._restart_seconds)
+            return pace.patience(task.units, task.largest, len(task.work.rows), self._restart_seconds)
         return pace.limit(task.units)
-
-    def _too_big(self, child: Child) -> bool:
-        return child.memory() > child.memory_at_ready + self._settings.memory_mb * 2**20
