@@ -6,7 +6,8 @@ is in `reading.py`.
 
 Operations, as an outside reader with `isolation.level=read_committed` sees them:
 
-    input        a record of a content topic, at (topic, partition, offset); its headers say what it was made to be
+    input        a record of a content topic, at (topic, partition, offset); its headers say what it was made to be;
+                 or of moderation.controls or moderation.reviews
     leaf         a record of moderation.audit
     decision     a record of moderation.decisions
     dead letter  a record of moderation.dead-letters
@@ -21,8 +22,9 @@ Analyses, and the anomalies they name:
                    0, 1, 2, …, each previous hash is SHA-256(0x00 ‖ the leaf before), source offsets ascend:
                    `no-genesis`, `second-genesis`, `broken-sequence`, `broken-hash`, `reordered-leaf`
      3 coverage    each input has exactly one leaf: `lost-leaf`, `doubled-leaf`, `phantom-leaf`
-     4 outcomes    each input has exactly one decision or dead letter: `lost-outcome`, `doubled-decision`,
-                   `doubled-dead-letter`, `two-outcomes`, `phantom-decision`, `phantom-dead-letter`
+     4 outcomes    each content input has exactly one decision or dead letter, a control or review has none:
+                   `lost-outcome`, `doubled-decision`, `doubled-dead-letter`, `two-outcomes`, `phantom-decision`,
+                   `phantom-dead-letter`
      5 agreement   the leaf's kind is that of the outcome; its commitment is SHA-256(salt ‖ value) with the salt of the
                    outcome and the value of the input (none for a tombstone): `wrong-kind`, `wrong-commitment`
      6 identity    a decision has the event id and account of its input, the account as its key and murmur2 of it as
@@ -66,7 +68,8 @@ SOURCE_TIMESTAMP: Final = "safestream-source-timestamp"
 REASON: Final = "safestream-error-reason"
 SALT: Final = "safestream-commitment-salt"
 
-GENESIS, DECISION, DEAD_LETTER = 1, 2, 3  # kinds of leaf; the others never belong to these runs
+GENESIS, DECISION, DEAD_LETTER = 1, 2, 3  # kinds of leaf; `lost_to_retention` never belongs to these runs
+RECORDED: Final = {"moderation.controls": 5, "moderation.reviews": 6}  # topics whose records have a leaf and no outcome
 EXAMPLES: Final = 5  # of each anomaly, kept for the report
 
 
@@ -311,7 +314,9 @@ def settle(history: History, stated: Stated, outcomes: Outcomes, letters: Letter
         where = _at(record.source, record.offset)
         if leaf is None:
             verdict.found("lost-leaf", where)
-        if decision is None and letter is None:
+        if record.source.topic in RECORDED:
+            _settle_recorded(record, leaf, decision, letter, where, verdict)
+        elif decision is None and letter is None:
             verdict.found("lost-outcome", where)
         elif decision is not None and letter is not None:
             verdict.found("two-outcomes", where)
@@ -320,6 +325,22 @@ def settle(history: History, stated: Stated, outcomes: Outcomes, letters: Letter
         elif letter is not None:
             _settle_letter(record, leaf, letter, where, verdict)
     return delivered
+
+
+def _settle_recorded(
+    record: Input,
+    leaf: _Stated | None,
+    decision: _Decided | None,
+    letter: _Letter | None,
+    where: str,
+    verdict: Verdict,
+) -> None:
+    if leaf is not None and leaf.kind != RECORDED[record.source.topic]:
+        verdict.found("wrong-kind", f"{where}: the leaf says {leaf.kind}")
+    if decision is not None:
+        verdict.found("phantom-decision", where)
+    if letter is not None:
+        verdict.found("phantom-dead-letter", where)
 
 
 def _settle_decision(record: Input, leaf: _Stated | None, decision: _Decided, where: str, verdict: Verdict) -> None:

@@ -123,19 +123,20 @@ class Proxy:
 
     def _accept(self) -> None:
         while not self._closed:
-            try:
+            with contextlib.suppress(OSError):  # a client that is gone again, or `close`
                 client, _ = self._listener.accept()
-            except OSError:
-                return
-            server = None if self._refusing else self._connect()
-            if server is None:
-                client.close()
-                continue
-            with self._lock:
-                self._sockets |= {client, server}
-            connection = _Connection(self, client, server)
-            threading.Thread(target=connection.forward_requests, name="proxy-requests", daemon=True).start()
-            threading.Thread(target=connection.forward_responses, name="proxy-responses", daemon=True).start()
+                self._forward(client)
+
+    def _forward(self, client: socket.socket) -> None:
+        server = None if self._refusing else self._connect()
+        if server is None:
+            _shut(client)
+            return
+        with self._lock:
+            self._sockets |= {client, server}
+        connection = _Connection(self, client, server)
+        threading.Thread(target=connection.forward_requests, name="proxy-requests", daemon=True).start()
+        threading.Thread(target=connection.forward_responses, name="proxy-responses", daemon=True).start()
 
     def _connect(self) -> socket.socket | None:
         try:
@@ -174,7 +175,8 @@ class _Connection:
     def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket) -> None:
         for each in (client, server):
             each.settimeout(None)
-            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with contextlib.suppress(OSError):  # it is gone already: the threads will see
+                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._proxy, self._client, self._server = proxy, client, server
         self._held: dict[int, Trap] = {}  # correlation id of the request → the trap its response springs
         self._telling: set[int] = set()  # correlation ids whose responses say where brokers are

@@ -3,31 +3,28 @@
 Nothing of the worker's code is used, so that a mistake in it can't hide itself.
 """
 
-import io
-import json
 import time
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, TypeVar
 
-import fastavro
 from confluent_kafka import (
     Consumer,
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
+    KafkaException,
     Message,
     TopicCollection,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from tests.fault.avro import decode
 from tests.fault.history import DeadLetter, Decision, Headers, History, Input, Leaf, LedgerInput, Position, Source
 
-RELEASED: Final = Path(__file__).parents[2] / "schemas" / "released"
-FRAME: Final = 5  # bytes of Confluent wire format before the Avro body
 SETTLE_SECONDS: Final = 60.0  # for the broker to abort what a killed worker left open
+
+
+_T = TypeVar("_T")
 
 
 class Unsettled(AssertionError):
@@ -53,7 +50,7 @@ def read_history(bootstrap: str, group: str, inputs: tuple[str, ...], acknowledg
         dead_letters=map(dead_letter, read(bootstrap, "moderation.dead-letters")),
         ledger_inputs=map(ledger_input, read(bootstrap, "moderation.ledger-inputs")),
         inputs=map(input_record, read(bootstrap, *inputs)),
-        positions=positions(admin, group, inputs),
+        positions=positions(bootstrap, group, inputs),
         acknowledged=acknowledged,
     )
 
@@ -117,21 +114,7 @@ def headers(message: Message) -> Headers:
 
 def decoded(message: Message) -> dict[str, Any]:
     """The Avro body by its writer's schema."""
-    value = message.value()
-    assert value[0] == 0, f"{message.topic()}-{message.partition()}@{message.offset()}: not in Confluent wire format"
-    schema = released(int.from_bytes(value[1:FRAME], "big"))
-    body = io.BytesIO(value)
-    body.seek(FRAME)
-    record = fastavro.schemaless_reader(body, schema, None)
-    assert body.tell() == len(value), f"{message.topic()}-{message.partition()}@{message.offset()}: trailing bytes"
-    return record  # type: ignore[return-value]
-
-
-@lru_cache
-def released(schema_id: int) -> Any:
-    """A schema of the folder by its id, parsed."""
-    name = json.loads((RELEASED / "ids.json").read_text())[str(schema_id)]
-    return fastavro.parse_schema(json.loads((RELEASED / f"{name}.avsc").read_text()))
+    return decode(message.value(), f"{message.topic()}-{message.partition()}@{message.offset()}")
 
 
 # --- Kafka
@@ -186,17 +169,37 @@ def settled_ends(admin: AdminClient, *topics: str) -> dict[Source, int]:
 
 def ends(admin: AdminClient, isolation: IsolationLevel, *topics: str) -> dict[Source, int]:
     """The latest offset of each partition under an isolation level."""
+    return patiently(lambda: _ends(admin, isolation, *topics))
+
+
+def _ends(admin: AdminClient, isolation: IsolationLevel, *topics: str) -> dict[Source, int]:
     found = admin.list_topics(timeout=30).topics
     partitions = [TopicPartition(topic, number) for topic in topics for number in found[topic].partitions]
     latest = admin.list_offsets(dict.fromkeys(partitions, OffsetSpec.latest()), isolation_level=isolation)
     return {Source(each.topic, each.partition): future.result(30).offset for each, future in latest.items()}
 
 
-def positions(admin: AdminClient, group: str, topics: tuple[str, ...]) -> dict[Source, Position]:
-    """Where a group stands on each partition, and where that ends."""
-    last = ends(admin, IsolationLevel.READ_COMMITTED, *topics)
-    request = ConsumerGroupTopicPartitions(group, [TopicPartition(*source) for source in last])
-    answer = next(iter(admin.list_consumer_group_offsets([request], require_stable=True).values())).result(30)
-    found = {Source(each.topic, each.partition): each.offset for each in answer.topic_partitions}
-    committed = {source: None if offset is None or offset < 0 else int(offset) for source, offset in found.items()}
+def patiently(call: Callable[[], _T]) -> _T:
+    """The result of a call to Kafka, tried again while a broker that has just come up finds its leaders."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        try:
+            return call()
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+
+
+def positions(bootstrap: str, group: str, topics: tuple[str, ...]) -> dict[Source, Position]:
+    """Where a group stands on each partition, and where that ends. It is asked as a reader, without joining."""
+    last = ends(AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}), IsolationLevel.READ_COMMITTED, *topics)
+    # AdminClient.list_consumer_group_offsets crashes (librdkafka 2.16.0) while the group's coordinator is unknown
+    settings = {"bootstrap.servers": bootstrap, "group.id": group, "isolation.level": "read_committed", "log_level": 0}
+    reader = Consumer(settings)
+    try:
+        found = patiently(lambda: reader.committed([TopicPartition(*source) for source in last], timeout=10))
+    finally:
+        reader.close()
+    committed = {Source(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
     return {source: Position(committed.get(source), end) for source, end in last.items()}
