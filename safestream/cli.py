@@ -42,24 +42,26 @@ class _Commands(TyperGroup):
     """The commands of the table: listed by their line there, imported when called."""
 
     def __init__(self, **settings: Any) -> None:
-        lines = {name: TyperCommand(name, help=line) for name, (module, line) in COMMANDS.items() if _exists(module)}
+        lines = {name: TyperCommand(name, help=COMMANDS[name][1]) for name in existing()}
         super().__init__(**settings | {"commands": lines})
 
     def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]  # vendored click
         """For calls: the command itself."""
         name, _, rest = super().resolve_command(ctx, args)
-        return name, _imported(name or ""), rest
+        return name, command(name or ""), rest
 
 
-def _exists(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
+def existing() -> list[str]:
+    """The commands of the table whose module is there."""
+    return [name for name, (module, _) in COMMANDS.items() if importlib.util.find_spec(module) is not None]
 
 
-def _imported(name: str) -> Any:
+def command(name: str) -> Any:
+    """A command of the table, with its module imported."""
     module, line = COMMANDS[name]
-    command = typer.main.get_command(importlib.import_module(module).app)
-    command.help = command.help or line
-    return command
+    found = typer.main.get_command(importlib.import_module(module).app)
+    found.help = found.help or line
+    return found
 
 
 app = typer.Typer(
@@ -84,10 +86,10 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code; what went wrong is said on standard error, in one line."""
-    command = typer.main.get_command(app)
+    root = typer.main.get_command(app)
     try:
-        with command.make_context("safestream", arguments) as context:
-            command.invoke(context)
+        with root.make_context("safestream", arguments) as context:
+            root.invoke(context)
         sys.stdout.flush()
     except typer.Exit as ended:  # `--help`, and a check that found something
         return ended.exit_code

@@ -21,7 +21,7 @@ from schemas.registry import open_registry
 from stream.producing import EventProducer, KeyMissing
 from stream.reaching import Cluster, require
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @dataclass

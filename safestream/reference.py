@@ -1,7 +1,4 @@
-"""The reference pages that are made from the code: `python -m safestream.reference` writes them, a test compares them.
-
-The command line's page follows from `--help`, so it needs every command's module.
-"""
+"""Reference pages that are made from the code: `python -m safestream.reference` writes them, a test compares them."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,7 +7,9 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+from typer.core import TyperGroup
 
+from safestream.cli import command, existing
 from safestream.configuration import Configuration, ContentTopic, Detector
 from schemas.metric_names import Metric
 from schemas.reference import schemas_page
@@ -95,10 +94,50 @@ def metrics_page() -> str:
     return f"{_MADE}{_METRICS}| name | kind | labels | what it says |\n|---|---|---|---|\n{rows}"
 
 
+_COMMANDS: Final = """# The command line
+
+`safestream COMMAND --help` says the same. Exit codes: 0 fine, 1 the check found something, 2 the user's mistake (one
+line on standard error that says what to do), 3 fenced by another worker of the same slot, 4 fatal, 130 interrupted.
+"""
+
+
+def command_line_page() -> str:
+    """docs/reference/command-line.md."""
+    return f"{_MADE}{_COMMANDS}{''.join(_command('safestream', name, command(name)) for name in existing())}"
+
+
+def _command(above: str, name: str, found: Any) -> str:
+    """A command's section; a group's with those of its commands."""
+    path = f"{above} {name}"
+    if isinstance(found, TyperGroup):
+        return f"\n## {path}\n\n{_prose(found.help)}\n" + "".join(
+            _command(path, each, below) for each, below in found.commands.items()
+        )
+    arguments = [each for each in found.params if each.param_type_name == "argument"]
+    options = [each for each in found.params if each.param_type_name == "option"]
+    usage = " ".join([path, *(_placeholder(each) for each in arguments)])
+    rows = [(f"`{_placeholder(each)}`", each.help) for each in arguments]
+    rows += [(f"`{', '.join(each.opts)}`", each.help) for each in options]
+    level = "##" if above == "safestream" else "###"
+    table = "".join(f"| {label} | {help_ or ''} |\n" for label, help_ in rows)
+    return f"\n{level} {usage}\n\n{_prose(found.help)}\n" + (f"\n| | |\n|---|---|\n{table}" if table else "")
+
+
+def _placeholder(argument: Any) -> str:
+    name = str(argument.metavar or argument.name).upper()
+    return f"[{name}]" if not argument.required else name
+
+
+def _prose(text: str | None) -> str:
+    """A docstring's paragraphs, each on one line."""
+    return "\n\n".join(" ".join(part.split()) for part in (text or "").split("\n\n"))
+
+
 def pages() -> Iterator[tuple[Path, str]]:
     """Every page that is made, and what it should say."""
     yield FOLDER / "configuration.md", configuration_page()
     yield FOLDER / "metrics.md", metrics_page()
+    yield FOLDER / "command-line.md", command_line_page()
     yield FOLDER / "schemas.md", f"{_MADE}{schemas_page()}"
 
 

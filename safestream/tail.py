@@ -14,7 +14,7 @@ from schemas.registry import open_registry
 from stream.reaching import Cluster, require
 from stream.tailing import follow, readable
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 _ANY_BYTES = 2**31  # to look at a record is not to accept it
 
 

@@ -10,7 +10,7 @@ from safestream.options import ConfigFile
 from stream import topics
 from stream.reaching import Cluster
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
 def _plans(configuration: Configuration) -> list[topics.Plan]:
