@@ -5,7 +5,7 @@ The page docs/reference/configuration.md is made from this file.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -28,11 +28,11 @@ def _text(value: object) -> object:
     return str(value) if isinstance(value, int | float) else value
 
 
-def _allowed(properties: dict[str, str]) -> dict[str, str]:
-    refused = [f"{name} can't be set: {why}" for name in properties if (why := refusal(name))]
-    if refused:
-        raise ValueError("; ".join(refused))
-    return properties
+def _allowed(name: str) -> str:
+    why = refusal(name)
+    if why:
+        raise ValueError(f"can't be set: {why}")
+    return name
 
 
 class Properties(dict[str, str]):
@@ -44,7 +44,7 @@ class Properties(dict[str, str]):
 
 Value = Annotated[str, BeforeValidator(_text)]
 Masked = Annotated[dict[str, Value], AfterValidator(Properties)]
-KafkaProperties = Annotated[dict[str, Value], AfterValidator(_allowed), AfterValidator(Properties)]
+KafkaProperties = Annotated[dict[Annotated[str, AfterValidator(_allowed)], Value], AfterValidator(Properties)]
 
 
 class _Section(BaseModel):
@@ -87,10 +87,12 @@ class ContentTopic(_Section):
 
 
 def _named(value: object) -> object:
-    """A list of names is a mapping without settings."""
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
-        return {k: v or {} for k, v in value.items()} if isinstance(value, Mapping) else value
-    return {key: {} for key in value}
+    """A list of names is a mapping without settings, and so is a name with nothing behind it."""
+    if isinstance(value, list | tuple):
+        if not all(isinstance(name, str) for name in value):
+            raise ValueError("a list has names only; write a mapping where a name has settings")
+        return {name: {} for name in value}
+    return {name: said or {} for name, said in value.items()} if isinstance(value, Mapping) else value
 
 
 def _content_names(content: dict[str, ContentTopic]) -> dict[str, ContentTopic]:

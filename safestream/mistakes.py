@@ -27,6 +27,7 @@ def _one(
     document: Document | None,
     environment: Mapping[str, str],
 ) -> str:
+    place = tuple(part for part in place if part != "[key]")  # how the library says that the name itself is wrong
     said = _said_at(place, document, environment)
     name = ".".join(str(part) for part in place)
     if kind == "extra_forbidden":

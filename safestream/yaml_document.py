@@ -51,7 +51,7 @@ def read(path: Path) -> Document:
     lines: dict[Place, int] = {}
     if root is not None:
         _note_lines(root, (), lines, path)
-    return Document(path, data or {}, lines)
+    return Document(path, {str(key): value for key, value in (data or {}).items()}, lines)
 
 
 def _note_lines(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path) -> None:

@@ -105,6 +105,10 @@ def test_a_wrong_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("detectors: {text: {factory: nowhere}}", "detectors.text.factory"),
         ("topics: {content: [moderation.audit]}", "names that begin with moderation. are Safestream's own"),
         ("topics: {content: []}", "topics.content"),
+        ("topics: {content: [a, {b: 1}]}", "topics.content: a list has names only"),
+        ("topics: {content: a}", "topics.content: input should be a valid dictionary"),
+        ("kafka: 5", "kafka: input should be a valid dictionary"),
+        ("5: {}", "5: no such key"),
     ],
 )
 def test_a_file_that_cannot_be_meant_is_refused(tmp_path: Path, text: str, said: str) -> None:
@@ -120,9 +124,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_a_property_that_would_break_exactly_once_is_refused_by_name(tmp_path: Path) -> None:
     """So is one under librdkafka's other name for it."""
-    said = mistake(tmp_path, "kafka: {properties: {isolation.level: read_uncommitted, request.required.acks: 1}}")
-    assert "isolation.level can't be set: consumers must not read open" in said
-    assert "request.required.acks can't be set" in said
+    text = (
+        "kafka:\n  properties:\n    isolation.level: read_uncommitted\n    request.required.acks: 1\n    linger.ms: [1]"
+    )
+    said = mistake(tmp_path, text)
+    assert ":3: kafka.properties.isolation.level: can't be set: consumers must not read open" in said
+    assert ":4: kafka.properties.request.required.acks: can't be set" in said
+    assert ":5: kafka.properties.linger.ms: input should be a valid string" in said
 
 
 def test_no_secret_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
