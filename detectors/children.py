@@ -58,7 +58,8 @@ class Task:
 
     number: int
     work: Work
-    units: float
+    units: float  # of `pace`: the work of all rows
+    largest: float  # … and of the largest
     fresh: bool  # the process had scored nothing but canaries before
 
 
@@ -72,7 +73,6 @@ class Child:
         self.tasks: deque[Task] = deque()
         self.canaried: dict[int, float] = {}  # detector → when its canary last passed here
         self.fresh = True
-        self.memory_at_ready = 0  # bytes; 0 as long as it is not ready
         self.closed = False
         self.idle_since = now
         self._word = memoryview(words)[slot * WORD_BYTES : slot * WORD_BYTES + 8].cast("q")
@@ -80,6 +80,8 @@ class Child:
         self._sign_of_life = now
         self._splitter = Splitter()
         self._unsent = bytearray()
+        self._ready_bytes = 0
+        self._most_grown = 0
         self._process: psutil.Process | None = None
 
     def send(self, task: Task, frame: bytes, now: float) -> None:
@@ -136,12 +138,25 @@ class Child:
         """The worker itself was not running for so long: don't count it as the child's silence."""
         self._sign_of_life += seconds
 
-    def memory(self) -> int:
-        """Resident bytes; 0 when it is gone."""
+    def weigh(self) -> None:
+        """Take its size now for that of a process that is ready."""
+        self._ready_bytes = max(self._ready_bytes, self._resident())
+
+    def grown(self, now: float, allowance: int, *, alive: bool) -> int:
+        """Bytes resident beyond what it had when it was ready; `alive`: growing counts as a sign of life.
+
+        Then one that eats memory slowly is found to exceed `allowance`, and not to hang.
+        """
+        grown = self._resident() - self._ready_bytes
+        if alive and grown > self._most_grown + allowance // 64:
+            self._most_grown, self._sign_of_life = grown, now
+        return grown
+
+    def _resident(self) -> int:
         try:
             self._process = self._process or psutil.Process(self.pid)
             resident: int = self._process.memory_info().rss
-        except psutil.Error:
+        except psutil.Error:  # it is gone: its socket says so
             return 0
         return resident
 

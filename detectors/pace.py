@@ -13,7 +13,7 @@ LONGEST_SLICE: Final = 0.1  # seconds of work lost when a process dies, at most
 SHORTEST_SLICE: Final = 0.01
 FEWEST_ROWS: Final = 8
 SLACK: Final = 10  # times longer than expected is suspicious
-LEAST_PATIENCE: Final = 0.15  # seconds: above what a busy machine's scheduler takes
+LEAST_PATIENCE: Final = 0.1  # seconds: above what a busy machine's scheduler takes, as a rule
 
 
 @dataclass(slots=True)
@@ -32,15 +32,19 @@ class Pace:
         self.per_unit = rate if self.per_unit is None else 0.8 * self.per_unit + 0.2 * rate
         self.slice_seconds = min(LONGEST_SLICE, self.slice_seconds * 1.05)
         self.step = max(self.step, step)
+        self.least_patience = max(LEAST_PATIENCE, self.least_patience * 0.995)
 
     def fault(self) -> None:
         """A task was lost: send smaller ones for a while, so that the next loss is smaller."""
         self.slice_seconds = max(SHORTEST_SLICE, self.slice_seconds * 0.7)
 
-    def suspected(self, *, rightly: bool) -> None:
-        """Silence was taken for a hang: wait longer next time if it wasn't one."""
-        changed = self.least_patience / 2 if rightly else self.least_patience * 2
-        self.least_patience = min(max(changed, LEAST_PATIENCE), self.deadline)
+    def impatient(self) -> None:
+        """Silence was taken for a hang: wait longer next time, unless `hung` says that it was one."""
+        self.least_patience = min(2 * self.least_patience, max(self.deadline, LEAST_PATIENCE))
+
+    def hung(self) -> None:
+        """It was one."""
+        self.least_patience = max(self.least_patience / 2, LEAST_PATIENCE)
 
     def rows(self, units: NDArray[np.float64]) -> int:
         """How many of the rows, whose work is `units`, to send as one task; at least one."""
@@ -53,10 +57,10 @@ class Pace:
         """Seconds of silence that a row on trial is allowed."""
         return max(self.deadline, SLACK * (self.per_unit or 0.0) * units)
 
-    def patience(self, units: float, rows: int, restart: float) -> float:
+    def patience(self, units: float, largest: float, rows: int, restart: float) -> float:
         """Seconds of silence after which a task of several rows is taken from its process.
 
         Shorter than the deadline where a fresh process is cheap: this convicts nobody, a trial has all the time.
         """
-        a_step = (self.per_unit or self.deadline) * units * min(1.0, self.step / rows)
+        a_step = (self.per_unit or self.deadline) * max(largest, units * min(1.0, self.step / rows))
         return min(self.limit(units), max(self.least_patience, 2 * restart, SLACK * a_step))

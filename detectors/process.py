@@ -35,6 +35,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
+
 from detectors import frames
 from detectors.interface import Detector, DetectorSpec, build
 from schemas.errors import UserMistake
@@ -143,6 +145,7 @@ def _load(specs: Sequence[DetectorSpec], control: socket.socket) -> list[Detecto
         for spec in specs:
             _say(control, {"loading": spec.name})
             detectors.append(build(spec))
+            _refuse_threads(spec.name)
         described = [
             {"name": d.name, "version": d.version, "categories": list(d.categories), "reads": list(d.reads)}
             for d in detectors
@@ -157,6 +160,12 @@ def _load(specs: Sequence[DetectorSpec], control: socket.socket) -> list[Detecto
         )
         os._exit(1)
     return detectors
+
+
+def _refuse_threads(name: str) -> None:
+    """A fork copies one thread, and every lock as another one left it: better no start than a rare deadlock."""
+    if (threads := psutil.Process().num_threads()) > 1:
+        raise UserMistake(f"detector {name!r}: its factory left {threads - 1} threads running; start them in `warm`")
 
 
 def _become_child(zygote: int) -> None:

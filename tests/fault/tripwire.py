@@ -13,6 +13,7 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +30,7 @@ MOST_MEMORY = 3 << 30  # bytes: then it gives up, so that a failing test doesn't
 
 def probability(text: str) -> float:
     """The score of a harmless text."""
-    return (zlib.crc32(text.encode()) % 1000) / 1000
+    return (zlib.crc32(text.encode("utf-8", "surrogatepass")) % 1000) / 1000
 
 
 class TripwireDetector:
@@ -117,6 +118,12 @@ WAYS: dict[str, Callable[[], object]] = {
 
 
 def build(options: Mapping[str, Any]) -> TripwireDetector:
+    return TripwireDetector(**options)
+
+
+def start_thread(options: Mapping[str, Any]) -> TripwireDetector:
+    """A factory that does what it must not: after it, the process can't be forked safely."""
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
     return TripwireDetector(**options)
 
 
