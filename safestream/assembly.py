@@ -1,5 +1,6 @@
 """How a worker is put together from the configuration: the last stage first."""
 
+import os
 from contextlib import ExitStack
 from threading import Event
 from typing import Final
@@ -126,7 +127,9 @@ def start_detectors(settings: Configuration) -> DetectorClient:
     specs = [DetectorSpec(name, each.options, each.factory) for name, each in settings.detectors.items()]
     detectors = DetectorClient(
         specs,
-        ProcessSettings(deadline_ms=process.deadline_ms, memory_mb=process.memory_mb, threads=process.threads or 1),
+        ProcessSettings(
+            deadline_ms=process.deadline_ms, memory_mb=process.memory_mb, threads=process.threads or os.cpu_count() or 1
+        ),
     )
     detectors.start(lambda line: _log.info("detectors", state=line))
     return detectors

@@ -1,7 +1,6 @@
 """`safestream worker`: turn events into decisions until told to stop."""
 
 import signal
-from pathlib import Path
 from threading import Event
 from typing import Annotated
 
@@ -9,16 +8,17 @@ import typer
 
 from safestream import assembly, logs
 from safestream.configuration import load
+from safestream.options import ConfigFile
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def worker(
-    config: Annotated[Path | None, typer.Option(help="Configuration file.")] = None,
     slot: Annotated[
         str | None, typer.Option(help="Name of this worker in its group, the same after a restart: worker.slot.")
     ] = None,
+    config: ConfigFile = None,
 ) -> None:
     """Turn events into decisions until told to stop (SIGTERM or Ctrl-C: commits what is under way, then leaves)."""
     settings = load(config)

@@ -1,0 +1,1 @@
+"""Throughput, latency and rebalances of the worker, beside what a user would use instead."""
