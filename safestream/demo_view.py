@@ -1,0 +1,142 @@
+"""The demo's live view: one screen of 80 by 24 characters, drawn anew a few times a second."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from safestream.demo_tally import Numbers, Shown, percentile
+from safestream.masking import mask
+from schemas import topics
+from schemas.actions import Action
+
+COLOURS: Final[Mapping[str, str]] = {
+    "allow": "green",
+    "label": "yellow",
+    "limit_reach": "dark_orange",
+    "age_restrict": "magenta",
+    "hold": "dodger_blue1",
+    "remove": "red",
+    "dead letter": "grey62",
+}
+_LINES: Final = 8
+_SPARKS: Final = " ▁▂▃▄▅▆▇█"
+_SPARK_SECONDS: Final = 20
+_BAR: Final = 14
+_TEXT: Final = 38
+
+
+def view(numbers: Numbers, shown: Sequence[Shown], total: int, now: float, began: float) -> RenderableType:
+    """The whole screen.
+
+    Args:
+        total: how many events there will be.
+        now, began: monotonic seconds.
+    """
+    middle = Table.grid(expand=True)
+    middle.add_column(ratio=1)
+    middle.add_column(ratio=1)
+    left = Panel(Group(_rates(numbers, now), Text(), _lag(numbers)), title="flow", border_style="grey50", height=10)
+    right = Panel(_actions(numbers), title="decisions", border_style="grey50", height=10)
+    middle.add_row(left, right)
+    lines = Panel(_last(shown), title="last that were not simply allowed (masked)", border_style="grey50")
+    return Group(_head(numbers, total, now - began), middle, lines)
+
+
+def _head(numbers: Numbers, total: int, seconds: float) -> RenderableType:
+    grid = Table.grid(expand=True, padding=(0, 1))
+    grid.add_column()
+    grid.add_column(ratio=1)
+    grid.add_column(justify="right")
+    settled = numbers.settled.total()
+    latency = "p50 {:.2f} s, p99 {:.2f} s".format(*(percentile(numbers.latencies, share) for share in (0.5, 0.99)))
+    grid.add_row(
+        Text(f"{settled:,} of {total:,}", style="bold"),
+        ProgressBar(total=total, completed=settled),
+        f"{latency}  {int(seconds) // 60}:{int(seconds) % 60:02}",
+    )
+    return grid
+
+
+def _rates(numbers: Numbers, now: float) -> RenderableType:
+    """The seconds that are over: the present one is not full yet."""
+    grid = Table.grid(padding=(0, 1))
+    seconds = range(int(now) - _SPARK_SECONDS, int(now))
+    sent, settled = ([counts[second] for second in seconds] for counts in (numbers.sent_in, numbers.settled_in))
+    most = max(*sent, *settled, 1)
+    grid.add_row("produced", Text(_sparks(sent, most), style="cyan"), f"{sent[-1]:,}/s")
+    grid.add_row("decided", Text(_sparks(settled, most), style="green"), f"{settled[-1]:,}/s")
+    return grid
+
+
+def _sparks(values: Iterable[int], most: int) -> str:
+    steps = len(_SPARKS) - 1
+    return "".join(_SPARKS[-(-value * steps // most)] for value in values)
+
+
+def _lag(numbers: Numbers) -> RenderableType:
+    table = Table(box=None, expand=True, padding=(0, 1, 0, 0), header_style="grey62")
+    table.add_column("topic")
+    for name in ("produced", "lag"):
+        table.add_column(name, justify="right")
+    for topic in topics.CONTENT:
+        lag = numbers.lag.get(topic, 0)
+        table.add_row(topic, f"{numbers.produced[topic]:,}", Text(f"{lag:,}", style="bold" if lag > 100 else ""))
+    return table
+
+
+def _actions(numbers: Numbers) -> RenderableType:
+    counts = by_action(numbers)
+    table = Table(box=None, expand=True, show_header=False, padding=(0, 1, 0, 0))
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column(ratio=1)
+    most = max([*counts.values(), 1])
+    for name, count in counts.items():
+        bar = "█" * (-(-count * _BAR // most))
+        table.add_row(name, f"{count:,}", Text(bar, style=COLOURS[name]))
+    return table
+
+
+def by_action(numbers: Numbers) -> dict[str, int]:
+    """Every action, mildest first, then the dead letters; the actions that nothing leads to have their 0."""
+    counts: Counter[str] = Counter()
+    for (action, _), count in numbers.actions.items():
+        counts[action] += count
+    return {action.name: counts[action.name] for action in Action} | {"dead letter": numbers.reasons.total()}
+
+
+def _last(shown: Sequence[Shown]) -> RenderableType:
+    table = Table(box=None, expand=True, show_header=False, padding=(0, 1, 0, 0))
+    for width in (11, 10, 17):
+        table.add_column(width=width, no_wrap=True)
+    table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    for each in [*shown[:_LINES], *[None] * (_LINES - len(shown))]:
+        table.add_row(*(_line(each) if each else ("",)))
+    return table
+
+
+def _line(shown: Shown) -> tuple[RenderableType, ...]:
+    outcome = shown.outcome
+    kind = shown.topic.removeprefix("content.").removesuffix("-signals")
+    if outcome.action is None:
+        what, why, text = "dead letter", outcome.reason or "", ""
+    else:
+        score = "" if outcome.score is None else f" {outcome.score:.2f}"
+        what, why, text = outcome.action, f"{outcome.category or outcome.rule or ''}{score}", mask(shown.text, 200)
+    return Text(what, style=COLOURS[what]), Text(kind, style="grey62"), why, Text(text)
+
+
+def progress_line(numbers: Numbers, total: int, now: float, began: float) -> str:
+    """The same in a line, for a log."""
+    settled, produced = numbers.settled.total(), numbers.produced.total()
+    rate = sum(numbers.settled_in[int(now) - back] for back in range(1, 6)) / 5
+    return (
+        f"{now - began:4.0f} s: {produced:,} of {total:,} produced, {settled:,} decided ({rate:,.0f}/s), "
+        f"lag {produced - settled:,}, {numbers.reasons.total():,} dead letters"
+    )
