@@ -177,7 +177,8 @@ def verify(
     cluster_id = cluster_id or ids.cluster_id
     _same_cluster(statements, cluster_id)
     group = group or configuration.worker.group
-    committed = {ChainId(*chain): at for chain, at in committed_positions(cluster, group).items()}
+    read = committed_positions(cluster, group, {name: found[name] for name in inputs})
+    committed = {ChainId(*chain): at for chain, at in read.items()}
     heads = {chain: at.head for chain, at in committed.items() if at.head.sequence}
     verifier = Verifier(cluster_tag(cluster_id), partial(_next_offset, _registry(configuration)), heads)
     _read_all(verifier, cluster, topic, found[topic])

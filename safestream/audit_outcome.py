@@ -68,10 +68,9 @@ def _integrity(outcome: Outcome) -> Iterator[str]:
     faults, count = outcome.report.faults, outcome.report.fault_count
     if not count:
         chains = len(outcome.report.chains)
-        if outcome.heads:
-            yield f"integrity: every chain holds, {outcome.heads} of {chains} up to the head that {outcome.group} saved"
-        else:
-            yield f"integrity: every chain holds; {outcome.group} saved no heads, so a missing end would not show"
+        ends = f"{outcome.heads} of {chains} up to the head that the group {outcome.group} committed"
+        none = f"the group {outcome.group} has committed no heads, so a missing end would not show"
+        yield f"integrity: every chain holds, {ends if outcome.heads else none}"
         return
     yield f"integrity: BROKEN, {count:,} fault{'s' if count > 1 else ''}; the first bad leaf:"
     for number, fault in enumerate(faults[:_SHOWN]):

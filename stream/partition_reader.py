@@ -4,17 +4,17 @@ For the verifier (the audit topic) and for the census (the input topics).
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas.errors import Fatal, Retriable
 from stream import positions
-from stream.kafka_errors import error_of, translate
+from stream.kafka_errors import translate
 from stream.positions import Position
-from stream.properties import reader_properties
+from stream.properties import consumer_properties, reader_properties
 from stream.reaching import ANSWER_SECONDS, Cluster
 
 _BATCH: Final = 1000
@@ -130,21 +130,26 @@ class PartitionReader:
         return records, bool(records) and records[-1].offset + 1 >= end
 
 
-def committed_positions(cluster: Cluster, group: str) -> dict[tuple[bytes, int], Position]:
+def committed_positions(cluster: Cluster, group: str, topics: Mapping[str, int]) -> dict[tuple[bytes, int], Position]:
     """Where the worker's group stands: topic id and partition → position. Empty for a group that never committed.
+
+    Asked by a consumer that doesn't join: the administrative client's `list_consumer_group_offsets` crashes (librdkafka
+    2.16.0) when the group's coordinator is just being made.
+
+    Args:
+        topics: topic → number of partitions.
 
     Raises:
         UserMistake: not permitted, or nobody answers.
     """
+    wanted = [TopicPartition(topic, n) for topic, partitions in topics.items() for n in range(partitions)]
+    consumer = Consumer(consumer_properties(cluster.bootstrap_servers, cluster.properties, group))
     try:
-        asked = cluster.admin.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group)], request_timeout=ANSWER_SECONDS
-        )
-        committed: Sequence[TopicPartition] = asked[group].result().topic_partitions
+        committed = consumer.committed(wanted, timeout=ANSWER_SECONDS) if wanted else []
     except KafkaException as raised:
-        if error_of(raised).code() == KafkaError.GROUP_ID_NOT_FOUND:
-            return {}
         raise cluster.mistake(raised, f"can't ask for the offsets of the group {group}") from None
+    finally:
+        consumer.close()
     found: dict[tuple[bytes, int], Position] = {}
     for partition in committed:
         position = positions.read(partition.offset, partition.metadata)
