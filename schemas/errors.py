@@ -50,7 +50,7 @@ class PoisonReason(StrEnum):
 
 
 class Poison(SafestreamError):
-    """This record can't be decoded, and never will be: it becomes a dead letter."""
+    """A record that can't be decoded, and never will be: it becomes a dead letter."""
 
     def __init__(self, reason: PoisonReason, message: str) -> None:
         super().__init__(message)
