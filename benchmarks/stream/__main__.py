@@ -66,7 +66,8 @@ def compare(bootstrap: str, options: argparse.Namespace, folder: Path) -> dict[s
         produce(bootstrap, options.events, repeat)
         others = rivals(bootstrap, repeat, options.batch, options.slow_events)
         outputs = [NewTopic(name, PARTITIONS, 1) for each in others for name in (each.decisions, each.audit)]
-        for future in AdminClient({"bootstrap.servers": bootstrap}).create_topics(outputs).values():
+        admin = AdminClient({"bootstrap.servers": bootstrap})
+        for future in admin.create_topics(outputs).values():
             future.result(30)
         for contender in [ours(bootstrap, folder, options.batch), *others]:
             rates[contender.name].append(measure(bootstrap, contender, options.events, folder))
