@@ -25,6 +25,13 @@ SIGNING_KEY = "a key that only tests use"
 class Pipeline:
     """What a test does to a pipeline, and what it sees of it."""
 
+    made_here = False  # whether the topics on the session's broker are the tests' own
+
+    @staticmethod
+    def exists(bootstrap: str) -> bool:
+        """Whether a broker holds a pipeline."""
+        return topics.DECISIONS in Cluster(bootstrap, {}).topics()
+
     def __init__(self, bootstrap: str, folder: Path, group: str, content: Iterable[str] = topics.CONTENT) -> None:
         self.bootstrap, self.folder, self.group = bootstrap, folder, group
         self.admin = AdminClient({"bootstrap.servers": bootstrap})
@@ -46,6 +53,7 @@ class Pipeline:
                 future.result(30)
             wait_until("the old topics are gone", lambda: not names & cluster.topics().keys(), 30, 0.1)
         create(cluster, wanted)
+        Pipeline.made_here = True
 
     def config(self, **changes: Any) -> Path:
         """A configuration file; `changes` are merged into its sections."""
