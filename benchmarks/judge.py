@@ -31,14 +31,15 @@ from schemas.topics import AUDIT, COMMENTS, DECISIONS, LEDGER_INPUTS
 from schemas.wire import FRAME_BYTES, frame
 
 NOW_MS = 1_790_000_000_000
-DETECTORS, VERSIONS = ("text", "lexicon"), ("5f0c9a3e", "1d7b2c44")
+DETECTORS = ("text", "lexicon")
+VERSIONS = (load_pack().versions["text"], "1d7b2c44")
 COLUMNS = tuple(Score(detector, category) for detector in DETECTORS for category in ("hate", "harassment", "profanity"))
 NO_HEADER = bytes(BODY_START - HEADER_START)
 
 
 def batch(n: int) -> tuple[Events, Scores]:
     random = np.random.default_rng(7)
-    probability = random.random((n, len(COLUMNS)), dtype=np.float32) * np.float32(0.9)
+    probability = random.random((n, len(COLUMNS)), dtype=np.float32) * np.float32(0.4)
     probability[:, 3:] = 0
     probability[::20, 0] = 0.97  # hate: removed
     probability[10::20, 2] = 0.99  # profanity: labelled

@@ -218,5 +218,6 @@ def _check_versions(pack: Pack, versions: dict[str, str]) -> None:
             if running != threshold.model_version:
                 raise UserMistake(
                     f"{pack.folder}: the threshold {name!r} is for version {threshold.model_version} of the detector "
-                    f"{threshold.detector!r}, and {running} is installed: calibrate anew, or install that version"
+                    f"{threshold.detector!r}, and {running} runs: check it against that model's card, and name that "
+                    f"version in the pack, or in a copy of it that policy.pack names"
                 )

@@ -144,9 +144,8 @@ def _read(folder: Path) -> list[tuple[Document, tuple[Case, ...]]]:
 
 def _outcome(pack: Pack, case: Case) -> tuple[Action, str | None, bool]:
     """Decide about a case, with the model versions that the pack is for."""
-    bound = {t.detector: t.model_version for t in pack.file.thresholds.values() if t.detector and t.model_version}
     statuses = {detector: Status[status] for detector, status in case.statuses.items()}
-    scores = one_row(case.scores, statuses, bound)
+    scores = one_row(case.scores, statuses, pack.versions)
     policy = Policy(pack, scores.columns, scores.detectors, scores.versions)
     event = case.event
     facts = Facts([event.content_type], [event.surface], [event.audience], [event.operation])

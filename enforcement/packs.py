@@ -37,6 +37,12 @@ class Pack:
         """As it says itself."""
         return self.file.name
 
+    @property
+    def versions(self) -> dict[str, str]:
+        """Detector → the model version that its thresholds are for, where the pack says."""
+        bound = self.file.thresholds.values()
+        return {each.detector: each.model_version for each in bound if each.detector and each.model_version}
+
     def on_missing(self, detector: str, status: str) -> Action:
         """What a score means that is not there; `hold` where the pack does not say."""
         said: Mapping[str, Action] = self.file.on_missing.get(detector, {})  # type: ignore[assignment]  # Literal keys

@@ -31,11 +31,20 @@ def schema(topic: str, number: int = 1_000_003) -> Schema:
 DECISION, LEAF, LEDGER = schema(DECISIONS, 1_000_003), schema(AUDIT, 1_000_004), schema(LEDGER_INPUTS, 1_000_006)
 
 
+DEFAULT_PACK = load_pack()
+
+
+def versions(detectors: Sequence[str]) -> tuple[str, ...]:
+    """Model versions that the default pack is for, or any."""
+    return tuple(DEFAULT_PACK.versions.get(name, f"{name}-1") for name in detectors)
+
+
 def judge(pack: Pack | None = None, columns: Sequence[Score] = COLUMNS) -> Judge:
     """A judge of the default pack and of detectors text and lexicon, unless said otherwise."""
     detectors = tuple(dict.fromkeys(column.detector for column in columns))
-    versions = tuple(f"{name}-1" for name in detectors)
-    return Judge(pack or load_pack(), CLUSTER, DECISION, LEAF, LEDGER, columns, detectors, versions, lambda _: LEAF)
+    return Judge(
+        pack or DEFAULT_PACK, CLUSTER, DECISION, LEAF, LEDGER, columns, detectors, versions(detectors), lambda _: LEAF
+    )
 
 
 def events(records: Sequence[dict[str, Any]], **columns: Any) -> Events:
@@ -68,7 +77,7 @@ def scores(probability: Any, status: Any = None, reason: Any = None, columns: Se
     s = np.zeros(shape, np.uint8) if status is None else np.array(status, np.uint8).reshape(shape)
     r = np.zeros(shape, np.uint8) if reason is None else np.array(reason, np.uint8).reshape(shape)
     p[s[:, [detectors.index(column.detector) for column in columns]] != Status.scored] = np.nan
-    return Scores(tuple(columns), detectors, tuple(f"{d}-1" for d in detectors), p, s, r)
+    return Scores(tuple(columns), detectors, versions(detectors), p, s, r)
 
 
 ids = st.text(st.characters(codec="utf-8"), min_size=1, max_size=200)

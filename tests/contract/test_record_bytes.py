@@ -85,7 +85,7 @@ def test_decisions_say_what_was_decided_about_which_event(batch: tuple[Events, S
         assert (decision["sequence"], decision["decided_at"]) == (0, at(NOW_MS))
         assert decision["pack_version"] == JUDGE.policy.pack.version
         assert decision["models"] == [
-            {"detector": "text", "version": "text-1"},
+            {"detector": "text", "version": JUDGE.policy.pack.versions["text"]},
             {"detector": "lexicon", "version": "lexicon-1"},
         ]
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from detectors.model_directory import SHIPPED, open_directory
 from enforcement.decide import Policy
 from enforcement.located_yaml import Mistakes
 from enforcement.pack_cases import run_cases, untested
@@ -138,7 +139,7 @@ def test_the_default_pack_serves_every_set_of_built_in_detectors(detectors: list
     """A rule that no detector feeds is inert and said to be, never an error."""
     columns = [Score(d, c) for d in detectors for c in ("hate", "harassment", "profanity")]
     pack = load_pack(DEFAULT)
-    policy = Policy(pack, columns, detectors, ["1"] * len(detectors))
+    policy = Policy(pack, columns, detectors, [pack.versions.get(name, "1") for name in detectors])
     fed = sum(pack.file.thresholds[rule.threshold].detector in detectors for rule in pack.file.rules)
     assert len(policy.rules) == fed
     assert len(policy.rules) + len(policy.notices) == len(pack.file.rules)
@@ -149,6 +150,15 @@ def test_the_default_pack_passes_its_own_cases_and_each_rule_has_one() -> None:
     assert [result.failure for result in run_cases(pack) if result.failure] == []
     assert not pack.notices
     assert not list(untested(pack))
+
+
+def test_the_default_pack_goes_by_the_card_of_the_text_detector_that_is_shipped() -> None:
+    """A model trained anew has another card: its thresholds are looked at again before the pack names it."""
+    model = open_directory(SHIPPED / "text-minilm")
+    thresholds = {n: t for n, t in load_pack(DEFAULT).file.thresholds.items() if t.detector == "text"}
+    assert {threshold.model_version for threshold in thresholds.values()} == {model.version}
+    for category, on_card in model.card.thresholds.items():
+        assert thresholds[category.value].value == on_card.threshold
 
 
 def test_policy_check_and_test_end_with_1_where_they_find_something(
@@ -168,8 +178,15 @@ def test_policy_check_and_test_end_with_1_where_they_find_something(
 def test_policy_explain_shows_each_rule_and_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     event, scores = tmp_path / "event.jsonl", tmp_path / "scores.jsonl"
     event.write_text(json.dumps({"event_id": "e", "account_id": "a"}))
+    version = load_pack(DEFAULT).versions["text"]
     lines = [
-        {"event_id": "e", "detector": "text", "model_version": "1", "status": "scored", "scores": {"harassment": 0.97}},
+        {
+            "event_id": "e",
+            "detector": "text",
+            "model_version": version,
+            "status": "scored",
+            "scores": {"harassment": 0.97},
+        },
         {"event_id": "other", "detector": "text", "status": "scored", "scores": {"hate": 1}},
         {"event_id": "e", "detector": "lexicon", "status": "error"},
     ]
