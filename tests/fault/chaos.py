@@ -7,8 +7,9 @@
     cut       every worker's connections are cut and refused for a while
     grow      to three workers; shrink: back to one, each stopped by SIGTERM (exit code 0 within ten seconds)
 
-Whatever a worker does of its own accord besides, such as ending with another code, is a violation. One thing is not: a
-worker that finds no broker while it starts may say so and end; it is counted and started again.
+Whatever a worker does of its own accord besides, such as ending with another code, is a violation. Two things are not,
+and are counted: a worker that finds no broker while it starts says so and ends; one that was out of reach for longer than
+its transaction may take can't know whether the broker timed it out or a successor fenced it, and ends as fenced.
 """
 
 import random
@@ -22,6 +23,7 @@ from tests.fault.cluster import SESSION_SECONDS, STOP_SECONDS, Cluster, Worker, 
 FENCED: Final = 3
 NO_BROKER: Final = (2, 4)
 START_SECONDS: Final = 30.0  # a worker younger than this when the broker goes away is still starting
+TIMED_OUT_SECONDS: Final = 60.0  # after a broker was out of reach, or a worker stopped
 PROGRESS_SECONDS: Final = 60.0  # within which something must be committed again, whatever happened
 GROWN: Final = ("0", "1", "2")
 
@@ -46,7 +48,7 @@ class Chaos:
         self._chance = random.Random(seed)
         self._workers: dict[str, Worker] = {}
         self._committed = 0
-        self._away = -START_SECONDS  # when the broker was last out of reach (time.monotonic)
+        self._away = -START_SECONDS  # when something was last out of reach of something (time.monotonic)
 
     def run(self, faults: Plan) -> None:
         """Start a worker, do everything on the plan, drain, and stop."""
@@ -58,6 +60,7 @@ class Chaos:
             getattr(self, f"_{fault}")()
             self.counts[fault] += 1
             self.supervise()
+            self._committed = self._cluster.progress()[0]
 
     def drain(self, seconds: float) -> None:
         """Wait until everything is committed, and stop all workers."""
@@ -83,6 +86,8 @@ class Chaos:
                 continue
             if worker.exit_code in NO_BROKER and worker.started > self._away - START_SECONDS:
                 self.counts["found no broker"] += 1
+            elif worker.exit_code == FENCED and time.monotonic() < self._away + TIMED_OUT_SECONDS:
+                self.counts["timed out by the broker"] += 1
             else:
                 self._violated(worker, f"worker {slot} ended with code {worker.exit_code}")
             self._start(slot)
@@ -97,6 +102,7 @@ class Chaos:
 
     def _zombie(self) -> None:
         worker = self._workers[self._chance.choice(list(self._workers))]
+        self._away = time.monotonic()
         worker.stop()
         time.sleep(SESSION_SECONDS * self._chance.uniform(1.4, 2))
         worker.wake()
@@ -172,4 +178,3 @@ class Chaos:
             return committed > self._committed or committed == there
 
         wait_until("something is committed", moved, PROGRESS_SECONDS)
-        self._committed = self._cluster.progress()[0]
