@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 import torch
 
+from detectors.base_models import locate
 from detectors.model_directory import open_directory
 from detectors.text import build
 from detectors.training.datasets import CATEGORIES, Examples, cleaned, load
-from detectors.training.fit import QUOTAS, Recipe, masked_loss
+from detectors.training.fit import QUOTAS, Recipe, fit, masked_loss
 from detectors.training.labels import harassment, profanity
 from detectors.training.obfuscation import obfuscated
 from detectors.training.splits import split
-from detectors.training.text import train
+from detectors.training.text import BASE, train
 from schemas.errors import UserMistake
 
 SWEARING = ("bitch", "cunt", "whore", "slut", "twat", "asshole")
@@ -92,6 +93,14 @@ def test_from_data_to_a_directory_that_scores(data: Path, tmp_path: Path):
     assert any("rows/s" in line and "left" in line for line in lines)
     with pytest.raises(UserMistake, match="there already"):
         train(data, tmp_path / "model", recipe, lines.append)
+
+
+def test_the_same_seed_gives_the_same_weights(data: Path):
+    rows, _ = load(data)
+    recipe = Recipe(epochs=1, quotas=dict.fromkeys(QUOTAS, (8, 8)))
+    first, again = (fit(rows, locate(BASE.base()), recipe, lambda _: None) for _ in range(2))
+    assert first.keys() == again.keys()
+    assert all(torch.equal(first[name], again[name]) for name in first)
 
 
 def test_a_missing_data_set_is_named_with_where_to_get_it(data: Path):
