@@ -118,8 +118,8 @@ def producer_properties(
     }
     if transactional_id is not None:
         defaults["transaction.timeout.ms"] = 10_000  # a crash hides later records from everyone for so long
-        # Not `rebootstrap`, the default: when all connections are lost it forgets the brokers, and a call that waits for
-        # the group's coordinator then waits for ever, whatever its timeout (librdkafka issues 5456 and 5511).
+        # Not `rebootstrap`, the default: when all connections are lost it forgets the brokers, and a call that waits
+        # for the group's coordinator then waits for ever, whatever its timeout (librdkafka issues 5456 and 5511).
         defaults["metadata.recovery.strategy"] = "none"
         ours["transactional.id"] = transactional_id
     return defaults | dict(properties) | ours

@@ -8,8 +8,8 @@
     grow      to three workers; shrink: back to one, each stopped by SIGTERM (exit code 0 within ten seconds)
 
 Whatever a worker does of its own accord besides, such as ending with another code, is a violation. Two things are not,
-and are counted: a worker that finds no broker while it starts says so and ends; one that was out of reach for longer than
-its transaction may take can't know whether the broker timed it out or a successor fenced it, and ends as fenced.
+and are counted: a worker that finds no broker while it starts says so and ends; one that was out of reach for longer
+than its transaction may take can't know whether the broker timed it out or a successor fenced it, and ends as fenced.
 """
 
 import random
