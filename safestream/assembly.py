@@ -21,6 +21,7 @@ from schemas.leaf_header import Kind
 from schemas.registry import Registry, open_registry
 from stream import topic_ids
 from stream.audit_tail import AuditTail
+from stream.caution import SOLO_DEATHS
 from stream.chain_heads import ChainHeads
 from stream.committer import Committer
 from stream.decoding import Decoding
@@ -128,7 +129,10 @@ def start_detectors(settings: Configuration) -> DetectorClient:
     detectors = DetectorClient(
         specs,
         ProcessSettings(
-            deadline_ms=process.deadline_ms, memory_mb=process.memory_mb, threads=process.threads or os.cpu_count() or 1
+            deadline_ms=process.deadline_ms,
+            memory_mb=process.memory_mb,
+            threads=process.threads or os.cpu_count() or 1,
+            max_attempts=SOLO_DEATHS,
         ),
     )
     detectors.start(lambda line: _log.info("detectors", state=line))

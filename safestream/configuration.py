@@ -175,9 +175,6 @@ class DetectorProcess(_Section):
     memory_mb: int = Field(default=2048, ge=1, description="Growth over its size when ready, above which it is ended.")
     threads: int = Field(default=1, ge=1, description="Threads of a forward pass.")
     start_seconds: float = Field(default=120, gt=0, description="Time to load every detector and score once.")
-    max_attempts: int = Field(
-        default=3, ge=1, description="A record at which so many whole workers died is not tried any more."
-    )
 
 
 class Policy(_Section):

@@ -1,7 +1,7 @@
 """How a worker treats records at which whole workers have died: with smaller and smaller batches, then not at all.
 
-A detector's death is the detector process's business. This is for what kills parent and child together (a container's
-memory limit, a crash in a decoder). The state travels as metadata of the committed offset, so it survives the worker:
+A detector's death is the detector process's business. This is for what kills parent and child together, such as a
+container's memory limit. The state travels as metadata of the committed offset, so it survives the worker:
 
     loaded          a worker reads it when it takes the partition over; deaths without progress shrink the limit
     dispatched      written before the first dispatch after that, and before each one while the limit is small
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 DEATHS_BEFORE_CAUTION = 2  # a worker killed for another reason costs nobody anything
 SHRINK = 8
-SOLO_DEATHS = 2  # a record that was alone in the worker this often when it died is not tried again
+SOLO_DEATHS = 2  # a record that was alone in the worker (stream.intake) this often when it died is not tried again
 NO_LIMIT = 2**31 - 1
 
 

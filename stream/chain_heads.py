@@ -61,8 +61,13 @@ class ChainHeads:
         """Keep a position that this worker committed itself: it need not be checked if it comes back."""
         self._own[lane.topic, lane.partition] = lane.position
 
-    def resolve(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> list[Lane]:
+    def resolve(
+        self, consumer: Consumer, partitions: Sequence[TopicPartition], survived: Collection[tuple[str, int]] = ()
+    ) -> list[Lane]:
         """A lane for each partition.
+
+        Args:
+            survived: those whose last dispatch was this worker's own: whatever failed, it is alive.
 
         Raises:
             Fatal: log and chain contradict each other; going on would double, lose or falsify a leaf.
@@ -76,9 +81,12 @@ class ChainHeads:
         positions = [read(each.offset, each.metadata) for each in committed]
         known = [(each, at) for each, at in zip(committed, positions, strict=True) if at is not None]
         self._check([(each.topic, each.partition, at) for each, at in known])
-        return [self._lane(consumer, each, at) for each, at in zip(committed, positions, strict=True)]
+        return [
+            self._lane(consumer, each, at, died=(each.topic, each.partition) not in survived)
+            for each, at in zip(committed, positions, strict=True)
+        ]
 
-    def _lane(self, consumer: Consumer, committed: TopicPartition, position: Position | None) -> Lane:
+    def _lane(self, consumer: Consumer, committed: TopicPartition, position: Position | None, *, died: bool) -> Lane:
         topic, partition = committed.topic, committed.partition
         topic_id = self._ids.of[topic]
         begin, end = _ends(consumer, committed)
@@ -93,7 +101,7 @@ class ChainHeads:
         if position.offset < begin:
             opening.append(self._lost(topic, partition, position.offset, begin))
             position = Position(topic_id, begin, position.head, position.audit_offset)
-        caution = position.caution.loaded(self._batch_size)
+        caution = position.caution.loaded(self._batch_size) if died else position.caution.handed_back()
         position = Position(topic_id, position.offset, position.head, position.audit_offset, caution)
         return Lane(topic, partition, self._kinds[topic], position, opening, tail=position.offset)
 

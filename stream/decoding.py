@@ -18,7 +18,7 @@ from stream.replay import NO_REPLAY, Replay, headers_in, replay_of
 
 _DAY_MS: Final = 86_400_000
 _PAST_MS: Final = 3652 * _DAY_MS  # ten years
-_CONDEMNED: Final = 255  # an attempt count that no detector is asked after
+_MOST_ATTEMPTS: Final = 255  # what fits into the column
 LONG_TEXT: Final = 10_000  # characters; the detectors read such a text in chunks
 
 
@@ -88,7 +88,8 @@ class Columns:
             flags |= Flag.text_long
         if replay:
             self.origins[len(self.keys)] = replay.origin
-        condemned = lane.position.caution.condemned and offset == lane.position.offset
+        caution = lane.position.caution
+        condemned = caution.condemned and offset == lane.position.offset
         self.keys.append(key)
         self.topics.append(lane.topic)
         self.topic_ids.append(lane.position.topic_id)
@@ -99,7 +100,7 @@ class Columns:
         self.texts.append(text)
         self.values.append(value)
         self.flags.append(flags)
-        self.attempts.append(_CONDEMNED if condemned else 0)
+        self.attempts.append(min(caution.attempts, _MOST_ATTEMPTS) if condemned else 0)
 
     def events(self) -> Events:
         """The columns, closed."""

@@ -55,6 +55,8 @@ class Intake:
         self._window = window
         self._cap = max(1, int(batch_size * account_share))
         self._paused = False
+        self._alone = 0  # how many records went alone
+        self._suspects_turn = True
         self._oldest: float | None = None  # when the first waiting record was fetched
 
     @property
@@ -102,7 +104,7 @@ class Intake:
     def take(self) -> list[tuple[Lane, Message]]:
         """A batch: a weighted share of each topic, and at most `account_share` for one account while others wait."""
         waiting = Counter[str]()
-        ready = [lane for lane in self.lanes.values() if lane.room]
+        ready = self._ready()
         for lane in ready:
             waiting[lane.topic] += lane.room
         granted = shares(waiting, self._weights, self._size)
@@ -126,6 +128,26 @@ class Intake:
         for lane in lanes:
             self._consumer.seek(TopicPartition(lane.topic, lane.partition, lane.position.offset))
         self._switch(pause=False)
+
+    def _ready(self) -> list[Lane]:
+        """The lanes that the next batch is taken from.
+
+        A suspect goes alone: nothing else is with the detectors while its record is. Suspects and others take turns.
+        """
+        busy = [lane for lane in self.lanes.values() if lane.in_flight]
+        ready = [lane for lane in self.lanes.values() if lane.room]
+        suspects = [lane for lane in ready if lane.suspect]
+        others = [lane for lane in ready if not lane.suspect]
+        if any(lane.suspect for lane in busy):
+            return []
+        if not suspects or (others and not self._suspects_turn):
+            self._suspects_turn = True
+            return others
+        if busy:
+            return []
+        self._suspects_turn = False
+        self._alone += 1
+        return [suspects[self._alone % len(suspects)]]
 
     def _load(self) -> float:
         """How full the lanes are, in batches."""

@@ -50,6 +50,11 @@ class Lane:
             return len(self.waiting)
         return 0 if self.in_flight else min(caution.limit, len(self.waiting))
 
+    @property
+    def suspect(self) -> bool:
+        """Whether its next record goes alone, so that a death can be nobody else's doing."""
+        return self.position.caution.limit == 1
+
     def put(self, message: Message) -> None:
         """Keep a fetched record until a batch takes it."""
         self.waiting.append(message)

@@ -163,15 +163,16 @@ class Worker:
 
     def _write_down(self, batch: Batch) -> None:
         """Before the first dispatch from a position, and each one where workers have died (stream.caution)."""
+        slices = [each for each in batch.slices if not each.lane.written or each.lane.position.caution.careful]
+        if not slices:
+            return
+        self._committed(self._committer.settle())  # a commit under way moves the positions that are written here
         entries = []
-        for each in batch.slices:
-            caution = each.lane.position.caution
-            if not each.lane.written or caution.careful:
-                each.lane.written = True
-                dispatched = caution.dispatched(each.next_offset)
-                entries.append(Entry(each.lane, [], each.lane.position.offset, dispatched))
-        if entries:
-            self._committed(self._committer.write_down(entries, self._membership()))
+        for each in slices:
+            each.lane.written = True
+            at = each.lane.position
+            entries.append(Entry(each.lane, [], at.offset, at.caution.dispatched(each.next_offset)))
+        self._committed(self._committer.write_down(entries, self._membership()))
 
     def _open_chains(self) -> None:
         """Write the leaves that newly assigned partitions begin with."""
@@ -195,6 +196,7 @@ class Worker:
         """Drop everything that is not committed, settle with the broker, and read on from what is."""
         self._metrics.aborts.inc()
         _log.warning("rewinding", reason=str(trouble), failures=self._failures)
+        survived = {place for place, lane in self._intake.lanes.items() if lane.written}  # dispatched, and we live
         while not self._stop.is_set():
             self._stop.wait(_BACKOFF_SECONDS[min(self._failures, len(_BACKOFF_SECONDS) - 1)] if self._failures else 0)
             self._failures += 1
@@ -203,7 +205,7 @@ class Worker:
             try:
                 self._committer.recover()
                 partitions = [TopicPartition(topic, partition) for topic, partition in self._intake.lanes]
-                self._intake.restart(self._heads.resolve(self._consumer, partitions))
+                self._intake.restart(self._heads.resolve(self._consumer, partitions, survived))
             except (Abortable, Retriable) as again:
                 _log.warning("rewinding again", reason=str(again))
             except KafkaException as raised:
@@ -270,10 +272,11 @@ class Worker:
 
     def _hand_back(self, lanes: Sequence[Lane]) -> None:
         """What was dispatched and is given up was no death."""
-        entries = [Entry(lane, [], lane.position.offset, lane.position.caution.handed_back()) for lane in lanes]
-        if not entries or self._trouble is not None:
+        if not lanes or self._trouble is not None:
             return
         try:
+            self._committed(self._committer.settle())  # as above: else the positions might go back
+            entries = [Entry(lane, [], lane.position.offset, lane.position.caution.handed_back()) for lane in lanes]
             self._committed(self._committer.write_down(entries, self._membership()))
         except (Abortable, Retriable) as trouble:
             self._trouble = Abortable(f"handing back: {trouble}")

@@ -26,6 +26,10 @@ class MemoryCgroup:
         """Move the calling process, and those it will start, into the group."""
         (self.folder / "cgroup.procs").write_text(str(os.getpid()), encoding="ascii")
 
+    def take(self, pid: int) -> None:
+        """Move another process, and those it will start, into the group."""
+        (self.folder / "cgroup.procs").write_text(str(pid), encoding="ascii")
+
     def kills(self) -> int:
         """How many processes the kernel has killed in it."""
         lines = (self.folder / self.kills_file).read_text(encoding="ascii").splitlines()

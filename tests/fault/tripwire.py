@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from schemas.categories import Category
@@ -97,6 +98,12 @@ def fail() -> None:
     raise ValueError("a message that may quote content")
 
 
+def kill_worker() -> None:
+    """Take the whole worker along, as a container's memory limit does: it is the parent of our parent."""
+    os.kill(psutil.Process(os.getppid()).ppid(), signal.SIGKILL)
+    time.sleep(3600)
+
+
 def spin() -> None:
     while True:
         pass
@@ -113,6 +120,7 @@ WAYS: dict[str, Callable[[], object]] = {
     "memory": eat_memory,
     "spin": spin,
     "sleep": lambda: time.sleep(3600),
+    "worker": kill_worker,
     "slow": lambda: time.sleep(0.4),  # late, and innocent
 }
 
