@@ -4,6 +4,7 @@ import base64
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from safestream.options import ConfigFile
 from safestream.progress import Progress
 from schemas.errors import PoisonReason, UserMistake
 from schemas.topics import DEAD_LETTERS
-from stream.properties import consumer_properties, producer_properties
+from stream.properties import producer_properties, reader_properties
 from stream.reaching import Cluster, require
 from stream.replay import headers_in
 from stream.replaying import Letter, Replayer, letter
@@ -75,8 +76,8 @@ def replay(
 ) -> None:
     """Send letters back to the topics they came from, each in a transaction of its own.
 
-    With --all the position is kept, so that no letter is replayed twice; letters named by their place are replayed
-    whenever asked. Those whose attempts are used up are left where they are.
+    With --all the position is kept for each reason, so that no letter is replayed twice; letters named by their place
+    are replayed whenever asked. Those whose attempts are used up are left where they are.
     """
     if bool(places) == everything:
         raise UserMistake("name the letters to replay (PARTITION/OFFSET …), or give --all")
@@ -87,11 +88,9 @@ def replay(
     wanted = {_place(place) for place in places or []}
     missing = set(wanted)
     given_up = replayed = left = 0
-    with Progress("replaying") as progress:
-        replayer = _replayer(settings)
-        start = replayer.position(_partitions(cluster)) if everything else {}
+    with Progress("replaying") as progress, closing(_replayer(settings, _partitions(cluster))) as replayer:
         for found in _letters(cluster, None):
-            if found.place[1] < start.get(found.place[0], 0) or not (everything or found.place in wanted):
+            if replayer.offered(found) if everything else found.place not in wanted:
                 continue
             missing.discard(found.place)
             if reason is not None and found.reason != reason.value:
@@ -109,14 +108,17 @@ def replay(
     print(f"; left for another reason: {left:,}" if reason else "")
 
 
-def _replayer(settings: Configuration) -> Replayer:
+def _replayer(settings: Configuration, partitions: int) -> Replayer:
     kafka, key = settings.kafka, settings.dead_letters.signing_key
     assert key is not None, "checked by the caller"
     name = f"{settings.worker.group}-replay"
     producer = TransactionalProducer(producer_properties(kafka.bootstrap_servers, kafka.properties, name))
     producer.start()
-    cursor = Consumer(consumer_properties(kafka.bootstrap_servers, kafka.properties, name))
-    return Replayer(producer, cursor, key.get_secret_value().encode())
+
+    def cursor(reason: str) -> Consumer:
+        return Consumer(reader_properties(kafka.bootstrap_servers, kafka.properties) | {"group.id": f"{name}-{reason}"})
+
+    return Replayer(producer, cursor, key.get_secret_value().encode(), partitions)
 
 
 def _cluster(settings: Configuration) -> Cluster:

@@ -51,6 +51,7 @@ def replay_of(found: Headers, value: bytes | None, key: bytes | None) -> tuple[R
         origin, attempt = text[headers.ORIGIN], int(text[headers.ATTEMPT])
     except (KeyError, ValueError):
         return None, True
-    if key is None or not hmac.compare_digest(text[headers.REPLAY_SIGNATURE], signature(key, origin, attempt, value)):
+    claimed = text[headers.REPLAY_SIGNATURE].encode()  # bytes: strings that aren't ASCII can't be compared
+    if key is None or not hmac.compare_digest(claimed, signature(key, origin, attempt, value).encode()):
         return None, True
     return Replay(origin, attempt), False

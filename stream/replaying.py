@@ -1,11 +1,13 @@
 """Dead letters sent back to the topic they came from, one transaction a letter.
 
 The transaction holds the record and the position behind the letter, so a crash between two letters replays none
-twice. A replay says whose it is (headers ORIGIN and ATTEMPT) and proves that we wrote so (stream.replay). Letters
-whose attempts are used up stay where they are.
+twice. There is a position for each reason, so that replaying the letters of one passes by no other. A replay says
+whose it is (headers ORIGIN and ATTEMPT) and proves that we wrote so (stream.replay). Letters whose attempts are used
+up stay where they are.
 """
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,20 +71,42 @@ def letter(message: Message) -> Letter:
 class Replayer:
     """Replays letters under one transactional id, so that two at once fence each other."""
 
-    def __init__(self, producer: TransactionalProducer, cursor: Consumer, key: bytes) -> None:
-        """`cursor` is a consumer of the replay group; `key` signs."""
+    def __init__(
+        self, producer: TransactionalProducer, cursor: Callable[[str], Consumer], key: bytes, partitions: int
+    ) -> None:
+        """`cursor` makes a consumer whose group holds the positions of a reason; `key` signs."""
         self._producer = producer
         self._cursor = cursor
+        self._cursors: dict[str, tuple[Consumer, Sequence[int]]] = {}
         self._key = key
+        self._partitions = partitions
 
-    def position(self, partitions: int) -> dict[int, int]:
-        """Partition → the first letter that was never offered for replay."""
-        asked = [TopicPartition(DEAD_LETTERS, n) for n in range(partitions)]
-        try:
-            committed = self._cursor.committed(asked, timeout=_STEP_SECONDS)
-        except KafkaException as raised:
-            raise translate(error_of(raised), "asking how far replays are") from None
-        return {each.partition: max(0, each.offset) for each in committed}
+    def offered(self, found: Letter) -> bool:
+        """Whether a replay of everything has been past this letter.
+
+        Raises:
+            Retriable: the broker doesn't say.
+        """
+        return found.place[1] < self._of(found.reason)[1][found.place[0]]
+
+    def close(self) -> None:
+        """End producer and consumers."""
+        for cursor, _ in self._cursors.values():
+            cursor.close()
+        self._producer.close()
+
+    def _of(self, reason: str) -> tuple[Consumer, Sequence[int]]:
+        """The consumer of a reason's group, and where the group stood at first in each partition."""
+        if reason not in self._cursors:
+            cursor = self._cursor(reason)
+            asked = [TopicPartition(DEAD_LETTERS, n) for n in range(self._partitions)]
+            try:
+                committed = cursor.committed(asked, timeout=_STEP_SECONDS)
+            except KafkaException as raised:
+                cursor.close()
+                raise translate(error_of(raised), "asking how far replays are") from None
+            self._cursors[reason] = cursor, [each.offset for each in committed]
+        return self._cursors[reason]
 
     def replay(self, found: Letter, *, advance: bool) -> None:
         """One step: the record back to its topic, and with `advance` the position behind the letter.
@@ -102,4 +126,4 @@ class Replayer:
         with self._producer.transaction(time.monotonic() + _STEP_SECONDS) as step:
             step.send_one(found.topic, found.partition, {"key": found.message.key(), "value": value}, carried)
             step.flush()
-            step.commit(behind, self._cursor.consumer_group_metadata())
+            step.commit(behind, self._of(found.reason)[0].consumer_group_metadata())
