@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, Self
 
 from schemas.errors import UserMistake
@@ -23,12 +24,20 @@ def docker_client() -> Any | None:
         from docker.errors import DockerException  # noqa: PLC0415
     except ImportError:
         return None
+    if _no_socket():
+        return None
     try:
         client = docker.from_env(timeout=20)
         client.ping()
     except DockerException:
         return None
     return client
+
+
+def _no_socket() -> bool:
+    """Whether the daemon's Unix socket isn't there: the package leaks the one that it then fails to connect."""
+    kind, _, path = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").partition("://")
+    return kind == "unix" and not Path(path).exists()
 
 
 def has_image(client: Any) -> bool:
