@@ -1,6 +1,5 @@
 """How a worker is put together from the configuration: the last stage first."""
 
-import os
 from contextlib import ExitStack
 from threading import Event
 from typing import Final
@@ -131,7 +130,8 @@ def start_detectors(settings: Configuration) -> DetectorClient:
         ProcessSettings(
             deadline_ms=process.deadline_ms,
             memory_mb=process.memory_mb,
-            threads=process.threads or os.cpu_count() or 1,
+            threads=process.threads,
+            start_seconds=process.start_seconds,
             max_attempts=SOLO_DEATHS,
         ),
     )

@@ -224,7 +224,7 @@ class Configuration(BaseSettings):
     topics: Topics = Topics()
     worker: Worker = Worker()
     detectors: Annotated[dict[str, Detector], BeforeValidator(_named)] = Field(
-        default_factory=lambda: {"text": Detector()},
+        default_factory=lambda: {"text": Detector(), "lexicon": Detector()},
         description="Detectors to run: name → options. A name is an entry point of the group `safestream.detectors`.",
     )
     detector_process: DetectorProcess = DetectorProcess()

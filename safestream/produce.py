@@ -63,7 +63,8 @@ def produce(
 ) -> None:
     """Turn JSON Lines with the Avro field names into events, keyed by account_id.
 
-    content_id defaults to event_id, operation to create. A bad line is named with its number and field.
+    content_id defaults to event_id, operation to create, created_at to now. A bad
+    line is named with its number and field.
     """
     configuration = load(config)
     lines = _lines(configuration, topic, "standard input" if str(file) == "-" else str(file))

@@ -1,14 +1,15 @@
 """Events as JSON Lines: what `produce` and `score` read and `tail` writes.
 
 A line is an object under the Avro field names. What the schema gives a default may be left out, and so may `content_id`
-(the `event_id`) and `operation` (`create`). Bytes are base64. The key `_kafka` says where a line comes from and is
-ignored, so that what `tail` writes can be produced again.
+(the `event_id`), `operation` (`create`) and `created_at` (now). Bytes are base64. The key `_kafka` says where a line
+comes from and is ignored, so that what `tail` writes can be produced again.
 """
 
 import base64
 import binascii
 import difflib
 import json
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -51,6 +52,8 @@ class LineReader:
             record.setdefault("content_id", record["event_id"])
         if "operation" in self._fields:
             record.setdefault("operation", "create")
+        if "created_at" in self._fields:
+            record.setdefault("created_at", time.time_ns() // 1_000_000)
         try:
             return self._convert(record)  # type: ignore[no-any-return]
         except _Wrong as wrong:

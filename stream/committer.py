@@ -6,11 +6,13 @@ At most one is open. Leaves are chained as the last step before produce, onto th
 
 import os
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Final
+from threading import Thread
+from typing import Final, TypeVar
 
+from schemas.errors import Fatal
 from schemas.leaf_header import NO_HEAD, Head, Kind, cluster_tag, seal
 from schemas.topics import AUDIT, DEAD_LETTERS, DECISIONS, LEDGER_INPUTS
 from schemas.wire import frame
@@ -25,7 +27,9 @@ from stream.positions import Position
 from stream.transaction import Row, Transaction, TransactionalProducer
 
 _TRANSACTION_SECONDS: Final = 30.0
+_HANG_SECONDS: Final = 90.0  # no call of a transaction may take longer: the client hangs
 SALT_BYTES: Final = 16
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True, eq=False)
@@ -83,7 +87,6 @@ class Committer:
         self._judge = judge
         self._cluster = cluster_tag(cluster_id)
         self._frame = frame(leaf_schema_id)
-        self._thread = ThreadPoolExecutor(1, "committer")
         self._open: Future[Committed] | None = None
 
     @property
@@ -101,7 +104,7 @@ class Committer:
         publication = self._publication(batch, verdicts)
         before = self.settle()
         if publication.entries:
-            self._open = self._thread.submit(self._commit, publication, group_metadata)
+            self._open = _begin(lambda: self._commit(publication, group_metadata))
         return before
 
     def write_down(self, entries: Sequence[Entry], group_metadata: object) -> Committed | None:
@@ -110,33 +113,40 @@ class Committer:
         Returns the batch's transaction before it, if one was in flight.
         """
         before = self.settle()
-        self._open = self._thread.submit(self._commit, Publication(list(entries)), group_metadata)
+        self._open = _begin(lambda: self._commit(Publication(list(entries)), group_metadata))
         self.settle()
         return before
 
     def settle(self, timeout: float | None = None) -> Committed | None:
         """Wait for the transaction in flight and return it; None if there was none.
 
+        Without `timeout` the wait is bounded all the same: who waits here does not poll, and the group waits for it.
+
         Raises:
-            TimeoutError: it is still under way after `timeout` seconds.
+            TimeoutError: it is still under way after `timeout` seconds. Fatal: it never ends.
         """
         if self._open is None:
             return None
-        committed = self._open.result(timeout)
+        try:
+            committed = self._open.result(_HANG_SECONDS if timeout is None else timeout)
+        except TimeoutError:
+            if timeout is not None or self._open.done():
+                raise
+            raise Fatal(f"a transaction has been under way for {_HANG_SECONDS:.0f} s: the Kafka client hangs") from None
         self._open = None
         return committed
 
     def recover(self) -> None:
         """After a failure: wait for the thread, then settle with the broker."""
         if self._open is not None:
-            self._open.exception()
+            self._open.exception(_HANG_SECONDS)
             self._open = None
-        self._thread.submit(self._producer.recover).result()
+        _begin(self._producer.recover).result(_HANG_SECONDS)
 
     def close(self) -> None:
-        """End the thread and the producer."""
-        self._thread.shutdown()
-        self._producer.close()
+        """Drop the producer. A transaction under way is not waited for: the broker aborts it."""
+        if self.idle:
+            self._producer.close()
 
     def _publication(self, batch: Batch, verdicts: Verdicts) -> Publication:
         """Rows of partitions that were revoked meanwhile are left out: their new owner decides them again."""
@@ -221,3 +231,17 @@ class Committer:
             entry.audit_offset = offset
 
         transaction.send_one(AUDIT, lane.partition, {"key": key, "value": leaves[-1]}, delivered=delivered)
+
+
+def _begin(call: Callable[[], _T]) -> "Future[_T]":
+    """Run a call on a thread that doesn't keep the process from ending, should the Kafka client hang in it."""
+    future = Future[_T]()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as raised:  # noqa: BLE001 - it is the waiter's
+            future.set_exception(raised)
+
+    Thread(target=run, name="committer", daemon=True).start()
+    return future
