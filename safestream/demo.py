@@ -7,14 +7,13 @@ The producer and the reader are clients like anybody's, and the worker is `safes
 """
 
 import shutil
-import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -26,6 +25,7 @@ from safestream.demo_tally import Tally
 from safestream.demo_traffic import Ready, Traffic, prepare
 from safestream.demo_view import progress_line, view
 from safestream.demo_worker import MAX_EVENT_BYTES, DemoWorker
+from safestream.interruption import Interruption
 from safestream.real_comments import PACKAGE, is_cached, real_comments
 from safestream.sample_events import sample_events
 from schemas import topics
@@ -39,7 +39,7 @@ app = typer.Typer(add_completion=False)
 
 EVENTS: Final = 5000
 PARTITIONS: Final = 3
-_DETECTORS: Final[dict[str, Any]] = {"lexicon": {}}
+_DETECTORS: Final[dict[str, Any]] = {"text": {}, "lexicon": {}}
 _STALL_SECONDS: Final = 60.0
 _DRAW_SECONDS: Final = 0.25
 _LINE_SECONDS: Final = 5.0
@@ -57,10 +57,10 @@ def demo(
     """
     console = Console(width=None if sys.stdout.isatty() else 100)
     began = time.monotonic()
-    with interruptible(), ExitStack() as cleanup:
+    with Interruption("interrupted, ending worker and broker") as interruption, ExitStack() as cleanup:
         folder = Path(tempfile.mkdtemp(prefix="safestream-demo-"))
         cleanup.push(lambda kind, *_: _remove(folder, kind))
-        run = _Demo(console, folder, cleanup)
+        run = _Demo(console, folder, cleanup, interruption)
         ready = run.events(events)
         worker, broker = run.start()
         tally = run.watch(worker, broker, ready)
@@ -69,25 +69,6 @@ def demo(
         _where_to_look(console, broker)
     if ending.problems:
         raise typer.Exit(1)
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and a closed terminal end the block once; what is cleaned up then is left in peace."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def interrupt(*_: object) -> NoReturn:
-        for number in numbers:
-            signal.signal(number, signal.SIG_IGN)
-        print("\nsafestream: interrupted, ending worker and broker", file=sys.stderr)
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _remove(folder: Path, kind: type[BaseException] | None) -> None:
@@ -99,10 +80,11 @@ def _remove(folder: Path, kind: type[BaseException] | None) -> None:
 class _Demo:
     """The demo's steps, each of which says what it does and how long that took."""
 
-    def __init__(self, console: Console, folder: Path, cleanup: ExitStack) -> None:
+    def __init__(self, console: Console, folder: Path, cleanup: ExitStack, interruption: Interruption) -> None:
         self._console = console
         self._folder = folder
         self._cleanup = cleanup
+        self._interruption = interruption
         self._registry = open_registry()
         self._failures: list[BaseException] = []
 
@@ -129,12 +111,13 @@ class _Demo:
         """Broker, topics and a worker that is ready to decide."""
         with self._step("Kafka broker") as say:
             broker = self._cleanup.enter_context(development_broker(say))
-        with self._step(f"topics with {PARTITIONS} partitions each, on {broker.kind}"):
+        with self._step(f"topics, {PARTITIONS} partitions each, on {broker.kind}"):
             _make_topics(Cluster(broker.bootstrap, {}), broker)
         worker = DemoWorker(self._folder, broker.bootstrap, PARTITIONS, _DETECTORS)
         self._cleanup.callback(worker.stop)
         with self._step(f"worker with the detectors {', '.join(_DETECTORS)}") as say:
-            worker.start()
+            with self._interruption.held():
+                worker.start()
             said = None
             while (waiting := worker.waiting_for()) is not None:
                 if waiting != said:
@@ -161,7 +144,7 @@ class _Demo:
                 if tally.settled > settled:
                     moved, settled = time.monotonic(), tally.settled
                 if time.monotonic() - moved > _STALL_SECONDS:
-                    raise Fatal(f"nothing was decided for {_STALL_SECONDS:.0f} s; what the worker said: {worker.log}")
+                    raise _stalled(tally, worker)
         return tally
 
     def _check(self, worker: DemoWorker) -> None:
@@ -188,13 +171,13 @@ class _Demo:
 
     def end(self, worker: DemoWorker, tally: Tally, total: int, began: float) -> Ending:
         """Stop the worker, take a census with a key of compliance's own, and verify the audit stream with it."""
-        with self._step("every event has its outcome; the worker leaves"):
+        with self._step("every event has its outcome, the worker leaves"):
             code = worker.stop()
             time.sleep(_SETTLE_SECONDS)
         key, census = self._folder / "census-key.pem", self._folder / "census.json"
-        with self._step("census: what the input topics hold, read and signed apart from the worker"):
+        with self._step("census, signed with a key of its own"):
             counted = worker.command("audit", "census", "--new-key", str(key), "--out", str(census))
-        with self._step("audit verify: every chain, and that no record lacks its leaf"):
+        with self._step("audit verify, against the census"):
             verified = worker.command("audit", "verify", "--census", str(census), "--public-key", f"{key}.pub")
         return Ending(
             tally.read()[0],
@@ -204,6 +187,12 @@ class _Demo:
             (verified.returncode, verified.stdout or verified.stderr),
             code,
         )
+
+
+def _stalled(tally: Tally, worker: DemoWorker) -> Fatal:
+    missing = [f"{topic} partition {partition} offset {offset}" for topic, partition, offset in tally.missing()]
+    first = f"{len(missing):,} events wait, the first {missing[0]}" if missing else "the broker takes no events"
+    return Fatal(f"nothing came for {_STALL_SECONDS:.0f} s: {first}; what the worker said: {worker.log}")
 
 
 def _make_topics(cluster: Cluster, broker: Broker) -> None:
@@ -225,7 +214,8 @@ def _make_topics(cluster: Cluster, broker: Broker) -> None:
 def _where_to_look(console: Console, broker: Broker) -> None:
     if broker.can_kill:
         console.print(
-            "To look around afterwards: safestream broker start, then KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:9092 make demo",
+            "To keep the topics and look around: safestream broker start; "
+            "KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:9092 make demo",
             style="grey62",
             highlight=False,
             soft_wrap=True,

@@ -13,7 +13,6 @@ from schemas.errors import Retriable
 from schemas.registry import Registry
 from stream.properties import reader_properties
 
-_BATCH: Final = 500
 _SECONDS: Final = 0.1
 _PROMPT: Final[Mapping[str, Any]] = {"fetch.wait.max.ms": 50, "enable.partition.eof": False}
 
@@ -53,10 +52,9 @@ class Reading:
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
-                first = self._consumer.poll(_SECONDS)  # `consume` would wait for the batch to be full
-                now = self._tally.clock()
-                for message in [first, *self._consumer.consume(_BATCH, 0)] if first else ():
-                    self._take(message, now)
+                message = self._consumer.poll(_SECONDS)  # `consume` would wait for its batch to be full
+                if message is not None:
+                    self._take(message, self._tally.clock())
         except BaseException as raised:  # noqa: BLE001  # the main thread says what happened
             self._on_failure(raised)
 

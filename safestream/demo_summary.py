@@ -97,9 +97,7 @@ def _speed(numbers: Numbers) -> Iterator[str]:
     busiest = max(numbers.settled_in.values(), default=0)
     yield f"throughput  {settled / seconds:,.0f} events/s over {seconds:.1f} s, {busiest:,} in the busiest second"
     shares = [percentile(numbers.latencies, share) * 1000 for share in (0.5, 0.99)]
-    yield "latency     p50 {:,.0f} ms, p99 {:,.0f} ms from produce to a decision that a consumer can read".format(
-        *shares
-    )
+    yield "latency     p50 {:,.0f} ms, p99 {:,.0f} ms from produce to a decision to be read".format(*shares)
     if numbers.degraded:
         yield f"degraded    {numbers.degraded:,} decisions made without something that the policy asked for"
 
@@ -111,7 +109,7 @@ def _verdict(ending: Ending) -> Text:
         return Text(f"NOT GOOD after {time}: {'; '.join(ending.problems)}", style="bold red")
     decided, dead = numbers.actions.total(), numbers.reasons.total()
     return Text(
-        f"Every one of {ending.total:,} events has its one outcome: {decided:,} decisions, {dead:,} dead letters; "
-        f"the audit verifies. {time}.",
+        f"All {ending.total:,} events have one outcome: {decided:,} decisions, {dead:,} dead letters.\n"
+        f"The audit verifies. {time}.",
         style="bold green",
     )

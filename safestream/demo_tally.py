@@ -138,6 +138,11 @@ class Tally:
             copied = {name: value.copy() if hasattr(value, "copy") else value for name, value in mine.items()}
             return Numbers(**copied), list(reversed(self._shown))
 
+    def missing(self) -> list[Place]:
+        """Where the records lie of which nothing is visible."""
+        with self._lock:
+            return sorted(self._sent.keys() - self._outcomes.keys())
+
     @property
     def settled(self) -> int:
         """Records with a visible decision or dead letter."""

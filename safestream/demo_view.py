@@ -28,7 +28,7 @@ _LINES: Final = 8
 _SPARKS: Final = " ▁▂▃▄▅▆▇█"
 _SPARK_SECONDS: Final = 20
 _BAR: Final = 14
-_TEXT: Final = 38
+_TEXT: Final = 200
 
 
 def view(numbers: Numbers, shown: Sequence[Shown], total: int, now: float, began: float) -> RenderableType:
@@ -41,8 +41,8 @@ def view(numbers: Numbers, shown: Sequence[Shown], total: int, now: float, began
     middle = Table.grid(expand=True)
     middle.add_column(ratio=1)
     middle.add_column(ratio=1)
-    left = Panel(Group(_rates(numbers, now), Text(), _lag(numbers)), title="flow", border_style="grey50", height=10)
-    right = Panel(_actions(numbers), title="decisions", border_style="grey50", height=10)
+    left = Panel(Group(_rates(numbers, now), Text(), _lag(numbers)), title="flow", border_style="grey50")
+    right = Panel(_actions(numbers), title="decisions", border_style="grey50")
     middle.add_row(left, right)
     lines = Panel(_last(shown), title="last that were not simply allowed (masked)", border_style="grey50")
     return Group(_head(numbers, total, now - began), middle, lines)
@@ -81,12 +81,13 @@ def _sparks(values: Iterable[int], most: int) -> str:
 
 def _lag(numbers: Numbers) -> RenderableType:
     table = Table(box=None, expand=True, padding=(0, 1, 0, 0), header_style="grey62")
-    table.add_column("topic")
-    for name in ("produced", "lag"):
+    table.add_column("content")
+    for name in ("produced", "decided", "lag"):
         table.add_column(name, justify="right")
     for topic in topics.CONTENT:
         lag = numbers.lag.get(topic, 0)
-        table.add_row(topic, f"{numbers.produced[topic]:,}", Text(f"{lag:,}", style="bold" if lag > 100 else ""))
+        counts = (f"{numbers.produced[topic]:,}", f"{numbers.settled[topic]:,}")
+        table.add_row(_kind(topic), *counts, Text(f"{lag:,}", style="bold" if lag > 100 else ""))
     return table
 
 
@@ -123,13 +124,16 @@ def _last(shown: Sequence[Shown]) -> RenderableType:
 
 def _line(shown: Shown) -> tuple[RenderableType, ...]:
     outcome = shown.outcome
-    kind = shown.topic.removeprefix("content.").removesuffix("-signals")
     if outcome.action is None:
         what, why, text = "dead letter", outcome.reason or "", ""
     else:
         score = "" if outcome.score is None else f" {outcome.score:.2f}"
-        what, why, text = outcome.action, f"{outcome.category or outcome.rule or ''}{score}", mask(shown.text, 200)
-    return Text(what, style=COLOURS[what]), Text(kind, style="grey62"), why, Text(text)
+        what, why, text = outcome.action, f"{outcome.category or outcome.rule or ''}{score}", mask(shown.text, _TEXT)
+    return Text(what, style=COLOURS[what]), Text(_kind(shown.topic), style="grey62"), why, Text(text)
+
+
+def _kind(topic: str) -> str:
+    return topic.removeprefix("content.").removesuffix("-signals")
 
 
 def progress_line(numbers: Numbers, total: int, now: float, began: float) -> str:

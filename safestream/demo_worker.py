@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ class DemoWorker:
 
     def __init__(self, folder: Path, bootstrap_servers: str, partitions: int, detectors: Mapping[str, Any]) -> None:
         """Write the configuration into `folder`; nothing runs yet."""
+        self._folder = folder
         self.config, self.log = folder / "safestream.yaml", folder / "worker.log"
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -57,7 +59,7 @@ class DemoWorker:
                 env=own_environment(),
                 start_new_session=True,
             )
-        self._guard = Guard(f"kill -9 {self._process.pid}")
+        self._guard = Guard(f"kill -9 {self._process.pid}; rm -rf {shlex.quote(str(self._folder))}")
 
     def waiting_for(self) -> str | None:
         """What it still waits for, in its own words; None once it decides.
