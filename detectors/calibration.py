@@ -72,5 +72,4 @@ def _newton_step(
     p = 0.5 * (1.0 + np.tanh(0.5 * (design @ weights)))
     gradient = design.T @ (p - target)
     hessian = (design * (p * (1 - p))[:, None]).T @ design + _RIDGE * np.eye(2)
-    step: NDArray[np.float64] = np.linalg.solve(hessian, gradient)
-    return step
+    return np.asarray(np.linalg.solve(hessian, gradient), np.float64)

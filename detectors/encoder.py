@@ -17,7 +17,8 @@ def load_encoder(folder: Path, attention: str) -> BertModel:
     weights = load_file(folder / "model.safetensors")
     wanted = encoder.state_dict().keys()
     encoder.load_state_dict({name: weights[name] for name in wanted if name in weights}, strict=True)
-    return encoder.eval()
+    encoder.train(mode=False)
+    return encoder
 
 
 @torch.no_grad()
