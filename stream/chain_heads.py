@@ -74,13 +74,16 @@ class ChainHeads:
             Retriable: the broker doesn't answer, or an open transaction hides the end of the audit.
         """
         self._ids = self._ask()
-        try:
-            committed = consumer.committed(list(partitions), timeout=_ANSWER_SECONDS)
-        except KafkaException as raised:
-            raise translate(error_of(raised), "asking for the committed offsets") from None
+        committed = _committed(consumer, partitions)
         positions = [read(each.offset, each.metadata) for each in committed]
         known = [(each, at) for each, at in zip(committed, positions, strict=True) if at is not None]
-        self._check([(each.topic, each.partition, at) for each, at in known])
+        try:
+            self._check([(each.topic, each.partition, at) for each, at in known])
+        except Fatal:
+            # A worker that was stopped long enough asks about partitions that others own by now, and go on with.
+            if [each.offset for each in _committed(consumer, partitions)] != [each.offset for each in committed]:
+                raise Retriable("the positions moved while they were read: another worker has the partitions") from None
+            raise
         return [
             self._lane(consumer, each, at, died=(each.topic, each.partition) not in survived)
             for each, at in zip(committed, positions, strict=True)
@@ -194,3 +197,10 @@ def _ends(consumer: Consumer, partition: TopicPartition) -> tuple[int, int]:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+def _committed(consumer: Consumer, partitions: Sequence[TopicPartition]) -> list[TopicPartition]:
+    try:
+        return list(consumer.committed(list(partitions), timeout=_ANSWER_SECONDS))
+    except KafkaException as raised:
+        raise translate(error_of(raised), "asking for the committed offsets") from None

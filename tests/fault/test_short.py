@@ -1,0 +1,26 @@
+"""The short version of `make faults`: the trained text detector, and one of each fault, in at most 90 seconds."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.fault.run import TRAINED, Run, execute
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+SHORT = Run(
+    protocol="consumer",
+    seed=20,
+    events=900,
+    kills=0,
+    rate=16.0,
+    detectors=TRAINED,
+    drain_seconds=60.0,
+    faults=("kill", "pair", "usurped", "broker", "cut", "shrink"),
+)
+
+
+def test_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
+    """After every fault, each record has exactly one leaf and exactly one outcome, and the chains verify."""
+    outcome = execute(SHORT, tmp_path, print)
+    assert outcome.clean, outcome.report()
