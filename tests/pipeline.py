@@ -111,7 +111,8 @@ class Pipeline:
 
     def produce_raw(self, records: Iterable[tuple[Any, ...]], **where: Any) -> None:
         """(topic, key, value, headers), as they are."""
-        producer = Producer({"bootstrap.servers": self.bootstrap, "partitioner": "murmur2_random", "linger.ms": 5})
+        settings = {"partitioner": "murmur2_random", "linger.ms": 5, "message.max.bytes": 2_000_000}
+        producer = Producer({"bootstrap.servers": self.bootstrap, **settings})
         failed: list[str] = []
 
         def delivered(error: Any, message: Message) -> None:
