@@ -54,10 +54,12 @@ def _head(numbers: Numbers, total: int, seconds: float) -> RenderableType:
     grid.add_column(ratio=1)
     grid.add_column(justify="right")
     settled = numbers.settled.total()
-    latency = "p50 {:.2f} s, p99 {:.2f} s".format(*(percentile(numbers.latencies, share) for share in (0.5, 0.99)))
+    latency = "p50 {:.2f} s, p99 {:.2f} s to a decision".format(
+        *(percentile(numbers.latencies, share) for share in (0.5, 0.99))
+    )
     grid.add_row(
-        Text(f"{settled:,} of {total:,}", style="bold"),
-        ProgressBar(total=total, completed=settled),
+        Text(f"{settled:,} of {total:,} decided", style="bold"),
+        ProgressBar(total=total, completed=settled, complete_style="cyan", finished_style="green"),
         f"{latency}  {int(seconds) // 60}:{int(seconds) % 60:02}",
     )
     return grid
