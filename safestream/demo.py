@@ -24,7 +24,7 @@ from safestream.demo_summary import Ending, show
 from safestream.demo_tally import Tally
 from safestream.demo_traffic import Ready, Traffic, prepare
 from safestream.demo_view import progress_line, view
-from safestream.demo_worker import MAX_EVENT_BYTES, DemoWorker
+from safestream.demo_worker import LOG, MAX_EVENT_BYTES, DemoWorker
 from safestream.interruption import Interruption
 from safestream.real_comments import PACKAGE, is_cached, real_comments
 from safestream.sample_events import sample_events
@@ -48,7 +48,7 @@ _SETTLE_SECONDS: Final = 0.5  # for what would be decided twice to show
 
 @app.command()
 def demo(
-    events: Annotated[int, typer.Option(help="How many events to produce.", min=100, max=1_000_000)] = EVENTS,
+    events: Annotated[int, typer.Option(help="How many events to produce.", min=100, max=100_000)] = EVENTS,
 ) -> None:
     """Run everything on this machine: real comments in, decisions and an audit chain out, with a live view.
 
@@ -66,14 +66,16 @@ def demo(
         tally = run.watch(worker, broker, ready)
         ending = run.end(worker, tally, len(ready), began)
         show(ending, console)
+        if ending.problems:
+            console.print(f"What the worker said: {worker.log}", highlight=False, soft_wrap=True)
+            raise typer.Exit(1)
         _where_to_look(console, broker)
-    if ending.problems:
-        raise typer.Exit(1)
 
 
 def _remove(folder: Path, kind: type[BaseException] | None) -> None:
-    """The demo's folder goes, unless an error names the log in it."""
-    if kind is None or not issubclass(kind, SafestreamError):
+    """The demo's folder goes, unless something went wrong and there is a log to look at."""
+    failed = kind is not None and issubclass(kind, SafestreamError | typer.Exit)
+    if not (failed and (folder / LOG).exists()):
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -90,7 +92,7 @@ class _Demo:
 
     @contextmanager
     def _step(self, doing: str) -> Iterator[Callable[[str], None]]:
-        """Gives a function for lines of progress, and one that says what came of it may be called with the last."""
+        """Gives a function for lines of progress. A step that fails says nothing: the error does."""
         began = time.monotonic()
         if self._console.is_terminal:
             with self._console.status(doing) as status:

@@ -20,6 +20,7 @@ from schemas.errors import Fatal, UserMistake
 from stream.local_broker.guard import Guard
 from stream.local_broker.ports import free_port
 
+LOG: Final = "worker.log"
 MAX_EVENT_BYTES: Final = DEFAULT_MAX_BYTES
 _DRAIN_SECONDS: Final = 12.0  # the worker's own limit is 8
 _SAFESTREAM: Final = (sys.executable, "-m", "safestream")
@@ -31,7 +32,7 @@ class DemoWorker:
     def __init__(self, folder: Path, bootstrap_servers: str, partitions: int, detectors: Mapping[str, Any]) -> None:
         """Write the configuration into `folder`; nothing runs yet."""
         self._folder = folder
-        self.config, self.log = folder / "safestream.yaml", folder / "worker.log"
+        self.config, self.log = folder / "safestream.yaml", folder / LOG
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: Guard | None = None

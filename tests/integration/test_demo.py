@@ -39,13 +39,14 @@ def test_every_event_has_its_outcome(environment: dict[str, str], tmp_path: Path
     assert list(tmp_path.glob("safestream-*")) == []
 
 
-def test_somebodys_topics_are_left_alone(environment: dict[str, str], broker: Broker) -> None:
+def test_somebodys_topics_are_left_alone(environment: dict[str, str], broker: Broker, tmp_path: Path) -> None:
     """On a cluster with a pipeline of its own: one line, exit code 2."""
     with no_topics_of_ours(broker) as cluster:
         create(cluster, plans(list(topics.CONTENT), 3, 1, 1))
         done = subprocess.run(DEMO, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert "has topics of Safestream already" in done.stderr
+    assert list(tmp_path.glob("safestream-*")) == []
 
 
 @pytest.mark.parametrize("moment", ["waiting for detectors", "the worker is ready"])
