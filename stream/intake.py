@@ -7,13 +7,13 @@ so it must not happen at every batch. The poll loop goes on all the while, and w
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.errors import Abortable, Retriable
-from stream.kafka_errors import translate
+from stream.kafka_errors import error_of, translate
 from stream.lanes import Lane, offset_of
 from stream.shares import shares
 
@@ -119,14 +119,27 @@ class Intake:
         self._oldest = time.monotonic() if self.waiting else None
         return taken
 
-    def restart(self, lanes: Sequence[Lane]) -> None:
-        """Put fresh lanes in the place of all, and fetch from their positions again."""
+    def restart(self, lanes: Sequence[Lane], reassign: Callable[[list[TopicPartition]], None]) -> None:
+        """Put fresh lanes in the place of all, and fetch from their positions again.
+
+        Where the log no longer had our offset librdkafka has ended fetching, and there is nothing to seek in; then
+        `reassign` begins it anew.
+
+        Raises:
+            KafkaException: a partition is none of this consumer's.
+        """
         for lane in self.lanes.values():
             lane.alive = False
         self.lanes = {(lane.topic, lane.partition): lane for lane in lanes}
         self._oldest = None
-        for lane in lanes:
-            self._consumer.seek(TopicPartition(lane.topic, lane.partition, lane.position.offset))
+        starts = [TopicPartition(lane.topic, lane.partition, lane.position.offset) for lane in lanes]
+        try:
+            for start in starts:
+                self._consumer.seek(start)
+        except KafkaException as raised:
+            if error_of(raised).code() != KafkaError._STATE:
+                raise
+            reassign(starts)
         self._switch(pause=False)
 
     def _ready(self) -> list[Lane]:

@@ -75,6 +75,7 @@ class Worker:
         self._incremental = incremental
         self._under_way: deque[tuple[Batch, float]] = deque()  # with the detectors, and since when
         self._number = 0
+        self._leave_by: float | None = None  # told to stop: nothing is waited for beyond this (time.monotonic)
         self._trouble: SafestreamError | None = None  # met where it could not be raised: in a rebalance
         self._broken = False
         self._failures = 0  # rewinds in a row, without a commit between
@@ -93,7 +94,8 @@ class Worker:
                     self._turn()
                 except (Abortable, Retriable) as trouble:
                     self._rewind(trouble)
-            self._finish(lambda: not self._under_way and self._committer.idle, self._drain_seconds)
+            self._leave_by = time.monotonic() + self._drain_seconds
+            self._finish(lambda: not self._under_way and self._committer.idle)
         except BaseException:
             self._broken = True  # leave the group, and commit nothing on the way
             raise
@@ -204,14 +206,24 @@ class Worker:
             self._forget_all()
             try:
                 self._committer.recover()
-                partitions = [TopicPartition(topic, partition) for topic, partition in self._intake.lanes]
-                self._intake.restart(self._heads.resolve(self._consumer, partitions, survived))
+                # What librdkafka has, not the lanes: it keeps a partition whose assignment failed here half-way.
+                held = self._consumer.assignment()
+                lanes = self._heads.resolve(self._consumer, held, survived) if held else []
+                self._intake.restart(lanes, self._reassign)
             except (Abortable, Retriable) as again:
                 _log.warning("rewinding again", reason=str(again))
             except KafkaException as raised:
                 _log.warning("rewinding again", reason=str(translate(error_of(raised), "seeking")))
             else:
+                self._count_lanes()
                 return
+
+    def _reassign(self, starts: list[TopicPartition]) -> None:
+        if self._incremental:
+            self._consumer.incremental_unassign(starts)
+            self._consumer.incremental_assign(starts)
+        else:
+            self._consumer.assign(starts)
 
     def _forget_all(self) -> None:
         self._detectors.discard()
@@ -224,9 +236,9 @@ class Worker:
         if self._trouble is not None:
             raise self._trouble
 
-    def _finish(self, done: Callable[[], bool], seconds: float) -> None:
-        """Carry on with what is under way, taking nothing new, until it is `done` or `seconds` are over."""
-        deadline = time.monotonic() + seconds
+    def _finish(self, done: Callable[[], bool]) -> None:
+        """Carry on with what is under way, taking nothing new, until it is `done` or the time for it is over."""
+        deadline = self._leave_by or time.monotonic() + self._drain_seconds
         try:
             while not done() and (left := deadline - time.monotonic()) > 0:
                 if self._under_way and (scored := self._detectors.collect(min(left, _IDLE_SECONDS))) is not None:
@@ -252,7 +264,9 @@ class Worker:
         for pause in (*_BACKOFF_SECONDS, *_BACKOFF_SECONDS[-1:] * 6):
             try:
                 return self._heads.resolve(self._consumer, partitions)
-            except Retriable as trouble:
+            except (Abortable, Retriable) as trouble:
+                if self._stop.is_set():
+                    raise
                 _log.warning("positions unknown as yet", reason=str(trouble))
                 self._stop.wait(pause)
         return self._heads.resolve(self._consumer, partitions)
@@ -265,14 +279,14 @@ class Worker:
         gone = [
             self._intake.lanes[p.topic, p.partition] for p in partitions if (p.topic, p.partition) in self._intake.lanes
         ]
-        self._finish(lambda: self._committer.idle and not any(lane.in_flight for lane in gone), self._drain_seconds)
+        self._finish(lambda: self._committer.idle and not any(lane.in_flight for lane in gone))
         self._hand_back([lane for lane in gone if lane.written and lane.in_flight])
         self._drop(partitions)
         self._changed("revoked", partitions, began)
 
     def _hand_back(self, lanes: Sequence[Lane]) -> None:
         """What was dispatched and is given up was no death."""
-        if not lanes or self._trouble is not None:
+        if not lanes or self._trouble is not None or not self._committer.idle:  # it costs no more than a false alarm
             return
         try:
             self._committed(self._committer.settle())  # as above: else the positions might go back
@@ -295,9 +309,12 @@ class Worker:
     def _changed(self, how: str, partitions: Sequence[TopicPartition], began: float) -> None:
         seconds = time.monotonic() - began
         self._metrics.rebalance[how].observe(seconds)
+        self._count_lanes()
+        _log.info("partitions " + how, count=len(partitions), now=len(self._intake.lanes), seconds=round(seconds, 3))
+
+    def _count_lanes(self) -> None:
         self._metrics.assigned.set(len(self._intake.lanes))
         self._health.waiting_for = None if self._intake.lanes else "partitions"
-        _log.info("partitions " + how, count=len(partitions), now=len(self._intake.lanes), seconds=round(seconds, 3))
 
     def _gauge(self) -> None:
         """About once a second: what waits where."""
