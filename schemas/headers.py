@@ -11,9 +11,9 @@ SOURCE_TIMESTAMP = "safestream-source-timestamp"  # milliseconds since 1970, as 
 ERROR_REASON = "safestream-error-reason"  # a PoisonReason
 ERROR_MESSAGE = "safestream-error-message"  # never a part of the content
 ATTEMPT = "safestream-attempt"  # how often this record was decoded in vain, this time included
-COMMITMENT_SALT = "safestream-commitment-salt"  # hexadecimal; with it the leaf's commitment to the value can be checked
 FAILED_AT = "safestream-failed-at"  # milliseconds since 1970
 COMMITMENT_SALT = "safestream-commitment-salt"  # 32 hexadecimal digits; with the value it opens the leaf's commitment
+LEFT_OUT_BYTES = "safestream-left-out-bytes"  # of key, value and headers, where they are more than the topic takes
 
 # A replay carries ORIGIN and the dead letter's ATTEMPT, and proves that we wrote them; so does a replay's dead letter.
 ORIGIN = "safestream-origin"  # where the record first lay: topic id / partition / offset

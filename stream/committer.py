@@ -19,7 +19,7 @@ from schemas.wire import frame
 from stream.batches import Batch
 from stream.caution import Caution
 from stream.chain_heads import ChainHeads
-from stream.dead_letters import headers_of
+from stream.dead_letters import headers_of, row_of
 from stream.decoding import Recorded, Undecodable
 from stream.lanes import Lane
 from stream.ports import Judge, Verdicts
@@ -175,7 +175,7 @@ class Committer:
     def _bury(self, publication: Publication, lane: Lane, dead: Undecodable, now_ms: int) -> bytes:
         """Add a dead letter; returns the body of its leaf."""
         salt = os.urandom(SALT_BYTES)
-        row = {"key": dead.message.key(), "value": dead.message.value()}
+        row = row_of(dead.message)
         timestamp_ms = int(dead.message.timestamp()[1])
         publication.dead.append((lane.partition, row, headers_of(dead, lane, salt, now_ms), timestamp_ms))
         return self._judge.dead_letter_body(

@@ -1,14 +1,32 @@
-"""What a dead letter keeps: the record's own key, value, headers and timestamp, and why it could not be decoded."""
+"""What a dead letter keeps: the record's own key, value, headers and timestamp, and why it could not be decoded.
+
+A compressed record can be far larger than what its topic took. What the dead letters' topic would refuse is left out,
+and a header says how much it was; the leaf's commitment still binds the whole value.
+"""
+
+from typing import Final
+
+from confluent_kafka import Message
 
 from schemas import headers
 from stream.decoding import Undecodable
 from stream.lanes import Lane
 from stream.replay import headers_in
+from stream.transaction import Row
+
+MOST_BYTES: Final = 2_000_000  # of key, value and headers: what the topic takes (stream.topics), less what we add
+
+
+def row_of(message: Message) -> Row:
+    """Key and value, as far as they are kept."""
+    return {"key": None, "value": None} if _left_out(message) else {"key": message.key(), "value": message.value()}
 
 
 def headers_of(dead: Undecodable, lane: Lane, salt: bytes, now_ms: int) -> list[tuple[str, bytes | None]]:
     """The record's own headers, then ours; nothing of the content is in ours."""
-    own = [(name, data) for name, data in headers_in(dead.message) if not name.startswith(headers.PREFIX)]
+    left_out = _left_out(dead.message)
+    kept = () if left_out else headers_in(dead.message)
+    own = [(name, data) for name, data in kept if not name.startswith(headers.PREFIX)]
     ours: dict[str, object] = {
         headers.SOURCE_TOPIC: lane.topic,
         headers.SOURCE_TOPIC_ID: lane.position.topic_id.hex(),
@@ -23,4 +41,13 @@ def headers_of(dead: Undecodable, lane: Lane, salt: bytes, now_ms: int) -> list[
     }
     if dead.origin is not None:
         ours[headers.ORIGIN] = dead.origin
+    if left_out:
+        ours[headers.LEFT_OUT_BYTES] = left_out
     return own + [(name, str(text).encode()) for name, text in ours.items()]
+
+
+def _left_out(message: Message) -> int:
+    """How many bytes of the record are not kept: all or none."""
+    size = len(message.key() or b"") + len(message.value() or b"")
+    size += sum(len(name) + len(data or b"") for name, data in headers_in(message))
+    return size if size > MOST_BYTES else 0

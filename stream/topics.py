@@ -39,7 +39,14 @@ _BY_ARRIVAL: Final = {
     "message.timestamp.type": "LogAppendTime",
     "max.message.bytes": str(_EVENT_BYTES),
 }
-_FOR_A_WEEK: Final = {"cleanup.policy": "delete", "retention.ms": _WEEK_MS, "message.timestamp.type": "CreateTime"}
+# An id can be nearly as long as an event, and a decision has it twice: as its key too, or as the content's.
+_DECISION_BYTES: Final = 3 * _EVENT_BYTES
+_FOR_A_WEEK: Final = {
+    "cleanup.policy": "delete",
+    "retention.ms": _WEEK_MS,
+    "message.timestamp.type": "CreateTime",
+    "max.message.bytes": str(_DECISION_BYTES),
+}
 # Kept for ever, under the timestamp of the record that it stands for, however absurd that is.
 _KEPT: Final = {
     "cleanup.policy": "delete",
