@@ -30,8 +30,15 @@ NO_REPLAY: tuple[Replay | None, bool] = (None, False)
 
 
 def headers_in(message: Message) -> Headers:
-    """A record's headers; consumed ones are always a list of names and bytes."""
-    return cast(Headers, message.headers() or ())
+    """A record's headers; consumed ones are always a list of names and bytes.
+
+    None at all where a name isn't UTF-8: the client can't read those, and asked again it hands out null pointers.
+    """
+    try:
+        return cast(Headers, message.headers() or ())
+    except (SystemError, UnicodeDecodeError):
+        message.set_headers([])
+        return ()
 
 
 def signature(key: bytes, origin: str, attempt: int, value: bytes | None) -> str:

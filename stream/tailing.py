@@ -1,7 +1,7 @@
 """The records of one topic as they are committed, and each of ours as something to read."""
 
 from collections.abc import Iterator
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -21,6 +21,7 @@ from schemas.json_lines import PLACE, jsonable
 from schemas.leaf_header import BadLeaf
 from stream.properties import reader_properties
 from stream.reaching import ANSWER_SECONDS, Cluster
+from stream.replay import headers_in
 
 _BATCH: Final = 500
 _LOST_ON_THE_WAY: Final = frozenset(
@@ -134,8 +135,7 @@ def _leaf(value: bytes, record: dict[str, Any]) -> dict[str, Any]:
 
 def _headers(message: Message) -> list[list[Any]]:
     """Name and value of each, in order: a name may come twice."""
-    headers = cast("list[tuple[str, bytes | str | None]]", message.headers() or [])
-    return [[name, _text(data)] for name, data in headers]
+    return [[name, _text(data)] for name, data in headers_in(message)]
 
 
 def _text(data: bytes | str | None) -> Any:
