@@ -10,7 +10,7 @@ from confluent_kafka import Message
 
 from schemas import headers
 from stream.decoding import Undecodable
-from stream.lanes import Lane
+from stream.lanes import Lane, size_of
 from stream.replay import headers_in
 from stream.transaction import Row
 
@@ -48,6 +48,5 @@ def headers_of(dead: Undecodable, lane: Lane, salt: bytes, now_ms: int) -> list[
 
 def _left_out(message: Message) -> int:
     """How many bytes of the record are not kept: all or none."""
-    size = len(message.key() or b"") + len(message.value() or b"")
-    size += sum(len(name) + len(data or b"") for name, data in headers_in(message))
+    size = size_of(message)
     return size if size > MOST_BYTES else 0

@@ -7,6 +7,7 @@ from confluent_kafka import Message
 
 from schemas.leaf_header import Kind
 from stream.positions import Position
+from stream.replay import headers_in
 
 
 def offset_of(message: Message) -> int:
@@ -14,6 +15,12 @@ def offset_of(message: Message) -> int:
     offset = message.offset()
     assert offset is not None
     return offset
+
+
+def size_of(message: Message) -> int:
+    """Bytes of key, value and headers."""
+    size = len(message.key() or b"") + len(message.value() or b"")
+    return size + sum(len(name) + len(data or b"") for name, data in headers_in(message))
 
 
 @dataclass(slots=True, eq=False)
@@ -58,11 +65,11 @@ class Lane:
     def put(self, message: Message) -> None:
         """Keep a fetched record until a batch takes it."""
         self.waiting.append(message)
-        self.waiting_bytes += len(message)
+        self.waiting_bytes += size_of(message)
         self.tail = offset_of(message) + 1
 
     def take(self) -> Message:
         """The oldest waiting record."""
         message = self.waiting.popleft()
-        self.waiting_bytes -= len(message)
+        self.waiting_bytes -= size_of(message)
         return message

@@ -121,6 +121,7 @@ def producer_properties(
         # Not `rebootstrap`, the default: when all connections are lost it forgets the brokers, and a call that waits
         # for the group's coordinator then waits for ever, whatever its timeout (librdkafka issues 5456 and 5511).
         defaults["metadata.recovery.strategy"] = "none"
+        defaults["queue.buffering.max.messages"] = 0  # no limit but the batch, which must fit or is never published
         ours["transactional.id"] = transactional_id
     return defaults | dict(properties) | ours
 

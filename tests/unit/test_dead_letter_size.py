@@ -44,3 +44,12 @@ def test_decisions_have_room_for_the_longest_ids() -> None:
     most = {plan.name: int(plan.settings.get("max.message.bytes", 0)) for plan in plans(["content.comments"], 1, 1, 1)}
     for name in ("moderation.decisions", "moderation.ledger-inputs"):
         assert most[name] > 2 * most["content.comments"] + 100_000
+
+
+def test_what_waits_is_weighed_with_key_and_headers() -> None:
+    """Else a flood of headers is never a reason to pause."""
+    lane = Lane("content.comments", 0, Kind.decision, Position(bytes(16), 0))
+    lane.put(dead(bytes(10), bytes(20), bytes(30)).message)
+    assert lane.waiting_bytes == 10 + 20 + len("own") + 30
+    lane.take()
+    assert lane.waiting_bytes == 0
