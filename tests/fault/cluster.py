@@ -35,6 +35,7 @@ class Worker:
     def __init__(self, config: Path, slot: str, log: Path) -> None:
         self.slot, self.log = slot, log
         with log.open("ab") as out:
+            self._log_start = out.tell()
             # a session of its own: its detectors' processes can be found and stopped with it
             self.process = subprocess.Popen(
                 [*SAFESTREAM, "worker", "--config", str(config), "--slot", slot],
@@ -43,11 +44,17 @@ class Worker:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        self.started = time.monotonic()
 
     @property
     def exit_code(self) -> int | None:
         return self.process.poll()
+
+    @property
+    def serving(self) -> bool:
+        """Whether it has ever had partitions: until then it is starting."""
+        with self.log.open("rb") as said:
+            said.seek(self._log_start)
+            return b"partitions assigned" in said.read()
 
     def kill(self) -> None:
         """Kill -9, the worker alone; what ran under it must find out by itself, and soon."""

@@ -16,7 +16,7 @@ SHORT = Run(
     rate=16.0,
     detectors=TRAINED,
     drain_seconds=60.0,
-    faults=("kill", "pair", "usurped", "broker", "cut", "shrink"),
+    faults=("kill", "pair", "zombie", "broker", "cut", "shrink"),
 )
 
 
