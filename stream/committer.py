@@ -132,16 +132,23 @@ class Committer:
         except TimeoutError:
             if timeout is not None or self._open.done():
                 raise
-            raise Fatal(f"a transaction has been under way for {_HANG_SECONDS:.0f} s: the Kafka client hangs") from None
+            raise _hung() from None
         self._open = None
         return committed
 
     def recover(self) -> None:
-        """After a failure: wait for the thread, then settle with the broker."""
-        if self._open is not None:
-            self._open.exception(_HANG_SECONDS)
-            self._open = None
-        _begin(self._producer.recover).result(_HANG_SECONDS)
+        """After a failure: wait for the thread, then settle with the broker.
+
+        Raises:
+            Retriable, Abortable: not yet settled. Fenced: see `TransactionalProducer.recover`. Fatal: it never ends.
+        """
+        try:
+            if self._open is not None:
+                self._open.exception(_HANG_SECONDS)
+                self._open = None
+            _begin(self._producer.recover).result(_HANG_SECONDS)
+        except TimeoutError:
+            raise _hung() from None
 
     def close(self) -> None:
         """Drop the producer. A transaction under way is not waited for: the broker aborts it."""
@@ -231,6 +238,10 @@ class Committer:
             entry.audit_offset = offset
 
         transaction.send_one(AUDIT, lane.partition, {"key": key, "value": leaves[-1]}, delivered=delivered)
+
+
+def _hung() -> Fatal:
+    return Fatal(f"a transaction has been under way for {_HANG_SECONDS:.0f} s: the Kafka client hangs")
 
 
 def _begin(call: Callable[[], _T]) -> "Future[_T]":
