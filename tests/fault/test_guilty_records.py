@@ -193,17 +193,17 @@ def test_a_record_that_kills_whole_workers_is_given_up_and_nobody_else_is(guarde
     # the same member again: the group need not wait until the broker misses the dead one
     changes["kafka"] = {"properties": {"group.instance.id": f"static-{os.getpid()}"}}
     changes["worker"] = {"batch_size": 8, "batch_window_ms": 20}
-    guarded.produce(rows("all", 40, {17: "worker"}, accounts=6))
+    guarded.produce(rows("all", 40, {2: "worker"}, accounts=6))
     deaths = 0
     while not decided_by(guarded.worker(**changes), guarded):
         deaths += 1
-        assert deaths <= 10
-    assert deaths >= 2, "alone, twice"
-    assert reasons(guarded, "all") == {"guilty-17": "attempts"}
+        assert deaths <= 6
+    assert deaths >= 4, "two before caution, two alone"
+    assert reasons(guarded, "all") == {"guilty-2": "attempts"}
     found = decisions(guarded, "all")
     assert len(found) == 41
-    assert_held({"guilty-17": found["guilty-17"]})
-    leaf = leaves(guarded)[found["guilty-17"]["decision_id"]]
+    assert_held({"guilty-2": found["guilty-2"]})
+    leaf = leaves(guarded)[found["guilty-2"]["decision_id"]]
     assert 2 <= leaf["attempts"] <= deaths
     assert guarded.verdict().anomalies == {}
 
@@ -212,10 +212,11 @@ def decided_by(worker: Worker, pipeline: Pipeline) -> bool:
     """Whether a worker decided everything, and left; else it was killed."""
 
     def over() -> bool:
-        left = [each for each in pipeline.positions().values() if each.end and each.committed != each.end]
-        return worker.exit_code is not None or not left
+        if worker.exit_code is None and worker.below():  # asking Kafka is slow, and useless before detectors are there
+            return all(each.committed == each.end for each in pipeline.positions().values() if each.end)
+        return worker.exit_code is not None
 
-    wait_until("the worker is done, one way or the other", over, 60, 0.3)
+    wait_until("the worker is done, one way or the other", over, 60, 0.1)
     if worker.exit_code is None:
         assert worker.terminate()[0] == 0, worker.tail()
         return True
