@@ -70,8 +70,11 @@ class _Lengths(dict[int, bytes]):
         return self._before + varint(length)
 
 
+_KEPT_BYTES: Final = 256
+
+
 class _Known(dict[Hashable, bytes]):
-    """Key → bytes, worked out when first asked for."""
+    """Key → bytes, worked out when first asked for; what is long is not kept, so that memory stays bounded."""
 
     def __init__(self, encode: Callable[[Any], bytes]) -> None:
         super().__init__()
@@ -79,7 +82,9 @@ class _Known(dict[Hashable, bytes]):
         self.meaning: Callable[[Any], Any] | None = None
 
     def __missing__(self, key: Hashable) -> bytes:
-        code = self[key] = self._encode(self.meaning(key) if self.meaning else key)
+        code = self._encode(self.meaning(key) if self.meaning else key)
+        if len(code) <= _KEPT_BYTES:
+            self[key] = code
         return code
 
 

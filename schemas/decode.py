@@ -10,6 +10,7 @@ from schemas.wire import FRAME_BYTES, schema_id, subject_of
 
 DEFAULT_MAX_BYTES: Final = 1_000_000
 EVERY_EVENT_HAS: Final = ("event_id", "account_id")  # strings, in every content event
+_FOR_GOOD: Final = frozenset({PoisonReason.WRONG_TYPE, PoisonReason.MISSING_FIELD})  # a schema never changes
 OUR_TOPICS: Final = "moderation."  # what we define ourselves; every other topic holds content events
 
 
@@ -29,6 +30,7 @@ class Decoder:
         self._max_bytes = max_bytes
         self._subject_of = subject_of
         self._known: dict[tuple[str, int], tuple[Schema, Callable[[bytes, int], Any]]] = {}
+        self._hopeless: dict[tuple[str, int], Poison] = {}  # schemas that no record of this topic can be read by
 
     def decode(self, topic: str, value: bytes | None) -> tuple[Schema, dict[str, Any]]:
         """The writer's schema and the record, as field names to values.
@@ -40,9 +42,20 @@ class Decoder:
         number = schema_id(value, self._max_bytes)
         known = self._known.get((topic, number))
         if known is None:
-            known = self._known[topic, number] = self._learn(topic, number)
+            known = self._known[topic, number] = self._meet(topic, number)
         schema, read = known
         return schema, read(value, FRAME_BYTES)  # type: ignore[arg-type]  # schema_id has refused None
+
+    def _meet(self, topic: str, number: int) -> tuple[Schema, Callable[[bytes, int], Any]]:
+        """Learn a schema, unless it is known that nothing can be learnt: the registry is asked once."""
+        if (hopeless := self._hopeless.get((topic, number))) is not None:
+            raise Poison(hopeless.reason, str(hopeless))
+        try:
+            return self._learn(topic, number)
+        except Poison as poison:
+            if poison.reason in _FOR_GOOD:
+                self._hopeless[topic, number] = Poison(poison.reason, str(poison))
+            raise
 
     def _learn(self, topic: str, number: int) -> tuple[Schema, Callable[[bytes, int], Any]]:
         subject = self._subject_of(topic)

@@ -94,7 +94,9 @@ class Committer:
         """Whether nothing is being committed."""
         return self._open is None or self._open.done()
 
-    def publish(self, batch: Batch, verdicts: Verdicts, group_metadata: object) -> Committed | None:
+    def publish(
+        self, batch: Batch, verdicts: Verdicts, group_metadata: object, timeout: float | None = None
+    ) -> Committed | None:
         """Hand a decided batch to the transaction; waits for the one before, and returns it.
 
         Raises:
@@ -102,7 +104,7 @@ class Committer:
             Fenced: another worker runs under this slot.
         """
         publication = self._publication(batch, verdicts)
-        before = self.settle()
+        before = self.settle(timeout)
         if publication.entries:
             self._open = _begin(lambda: self._commit(publication, group_metadata))
         return before

@@ -19,6 +19,7 @@ from stream.shares import shares
 
 _HIGH: Final = 2.0  # batches waiting: pause
 _LOW: Final = 0.5  # batches waiting: resume
+_RETAKE_SECONDS: Final = 0.005
 _WAITING_BYTES: Final = 64 * 2**20
 
 # The log no longer has our offset, or never had it: positions are to be resolved again.
@@ -57,6 +58,7 @@ class Intake:
         self._paused = False
         self._alone = 0  # how many records went alone
         self._suspects_turn = True
+        self._not_before = 0.0  # nothing could be taken: wait a moment for what is under way
         self._oldest: float | None = None  # when the first waiting record was fetched
 
     @property
@@ -97,9 +99,10 @@ class Intake:
         """Seconds until a batch should be taken; 0 when it is time."""
         if self._oldest is None:
             return self._window
+        now = time.monotonic()
         if self.waiting >= self._size:
-            return 0.0
-        return max(0.0, self._oldest + self._window - time.monotonic())
+            return max(0.0, self._not_before - now)
+        return max(0.0, self._oldest + self._window - now)
 
     def take(self) -> list[tuple[Lane, Message]]:
         """A batch: a weighted share of each topic, and at most `account_share` for one account while others wait."""
@@ -116,7 +119,10 @@ class Intake:
             waiting[lane.topic] -= lane.room
             granted[lane.topic] -= len(run)
             taken += [(lane, message) for message in run]
-        self._oldest = time.monotonic() if self.waiting else None
+        now = time.monotonic()
+        self._oldest = now if self.waiting else None
+        if not taken:
+            self._not_before = now + _RETAKE_SECONDS
         return taken
 
     def restart(self, lanes: Sequence[Lane], reassign: Callable[[list[TopicPartition]], None]) -> None:

@@ -31,6 +31,22 @@ _MISCONFIGURED: Final = frozenset(
 )
 
 
+# They pass, though `KafkaError.retriable()` only knows those of transactions.
+_PASSING: Final = frozenset(
+    {
+        KafkaError._TIMED_OUT,
+        KafkaError._TRANSPORT,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._WAIT_COORD,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    }
+)
+
+
 def error_of(raised: KafkaException) -> KafkaError:
     """The KafkaError inside a KafkaException."""
     error = raised.args[0]
@@ -45,6 +61,6 @@ def translate(error: KafkaError, doing: str) -> SafestreamError:
         return Fatal(text)
     if error.code() in _FENCED and error.fatal():
         return Fenced(f"{text}: another worker runs under this slot")
-    if error.retriable() or error.code() == KafkaError._TIMED_OUT:
+    if (error.retriable() or error.code() in _PASSING) and not error.txn_requires_abort():
         return Retriable(text)
     return Abortable(text)

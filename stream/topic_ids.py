@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from schemas.errors import Fatal
@@ -37,6 +37,9 @@ def ask(admin: AdminClient, names: Sequence[str], partitions: int) -> TopicIds:
         asked = admin.describe_topics(TopicCollection(list(names)), request_timeout=_ANSWER_SECONDS)
         topics = {name: future.result() for name, future in asked.items()}
     except KafkaException as raised:
+        if error_of(raised).code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            gone = ", ".join(sorted(set(names) - admin.list_topics(timeout=_ANSWER_SECONDS).topics.keys()))
+            raise Fatal(f"deleted while it was consumed: {gone or 'a topic'}; `safestream topics create`") from None
         raise translate(error_of(raised), "asking for the topics' ids") from None
     for name, topic in topics.items():
         if len(topic.partitions) != partitions:

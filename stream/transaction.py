@@ -34,6 +34,7 @@ class TransactionalProducer:
     def __init__(self, properties: Mapping[str, Any]) -> None:
         self._properties = dict(properties)
         self._producer: Producer | None = None
+        self._last: Transaction | None = None
 
     def start(self) -> None:
         """Take the transactional id, fencing whoever had it, and end its open transaction.
@@ -46,7 +47,7 @@ class TransactionalProducer:
             producer.init_transactions(_INIT_SECONDS)
         except KafkaException as raised:
             raise translate(error_of(raised), "taking the transactional id") from None
-        self._producer = producer
+        self._producer, self._last = producer, None
 
     def recover(self) -> None:
         """After an Abortable: nothing is open, and the outcome of every earlier commit is settled.
@@ -55,6 +56,8 @@ class TransactionalProducer:
             Fenced: another process has the transactional id.
         """
         if self._producer is not None:
+            if self._last is None or self._last.settled:
+                return
             try:
                 self._producer.abort_transaction(_ABORT_SECONDS)
             except KafkaException as raised:
@@ -64,6 +67,7 @@ class TransactionalProducer:
                 _log.info("taking the transactional id anew", reason=str(error))
                 self.close()
             else:
+                self._last = None
                 return
         self.start()
 
@@ -76,7 +80,8 @@ class TransactionalProducer:
     def transaction(self, deadline: float) -> "Transaction":
         """A transaction to be finished by `deadline` (time.monotonic)."""
         assert self._producer is not None, "start() first"
-        return Transaction(self._producer, deadline)
+        self._last = Transaction(self._producer, deadline)
+        return self._last
 
 
 class Transaction:
@@ -85,9 +90,10 @@ class Transaction:
     def __init__(self, producer: Producer, deadline: float) -> None:
         self._producer = producer
         self._deadline = deadline
-        self._committed = False
+        self.settled = True  # not begun, or committed: nothing to abort
 
     def __enter__(self) -> Self:
+        self.settled = False
         self._call("beginning a transaction", self._producer.begin_transaction)
         return self
 
@@ -95,7 +101,7 @@ class Transaction:
         self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
     ) -> None:
         # An error leaves the transaction open on purpose: `recover` aborts it, once, with what it knows of the broker.
-        assert self._committed or raised is not None, "a transaction was left without commit"
+        assert self.settled or raised is not None, "a transaction was left without commit"
 
     def send(self, topic: str, partition: int | None, rows: Sequence[Row]) -> None:
         """Queue records; without a partition the key decides (murmur2)."""
@@ -157,7 +163,7 @@ class Transaction:
             "sending offsets", lambda: self._producer.send_offsets_to_transaction(list(offsets), group_metadata, 10.0)
         )
         self._call("committing", lambda: self._producer.commit_transaction(_COMMIT_SECONDS))
-        self._committed = True
+        self.settled = True
 
     def _call(self, doing: str, call: Callable[[], object]) -> None:
         """Call until it succeeds, fails for good, or the deadline is over."""

@@ -131,8 +131,8 @@ class Worker:
         self._detectors.submit(batch.number, decoded.events)
         self._under_way.append((batch, time.monotonic()))
 
-    def _decide(self, number: int, scores: Scores) -> None:
-        """Decide a scored batch and hand it to the next transaction."""
+    def _decide(self, number: int, scores: Scores, timeout: float | None = None) -> None:
+        """Decide a scored batch and hand it to the next transaction, which waits for the one before."""
         batch, since = self._under_way.popleft()
         assert batch.number == number, "the detectors answer in order"
         began = time.monotonic()
@@ -140,7 +140,7 @@ class Worker:
         self._metrics.stage[Stage.DETECT].observe(began - since)
         self._metrics.stage[Stage.DECIDE].observe(time.monotonic() - began)
         self._metrics.scored(scores)
-        self._committed(self._committer.publish(batch, verdicts, self._membership()))
+        self._committed(self._committer.publish(batch, verdicts, self._membership(), timeout))
         batch.forget()
 
     def _committed(self, committed: Committed | None) -> None:
@@ -154,7 +154,15 @@ class Worker:
         measure(committed.publication, self._metrics)
 
     def _membership(self) -> object:
-        """The group metadata that offsets are committed under: as of the last poll, for partitions held ever since."""
+        """The group metadata that offsets are committed under, now, for partitions that were held ever since.
+
+        Lost partitions are dropped within a poll, on this thread; a member that lost them unaware is refused.
+
+        Raises:
+            Abortable: no member at present: a coordinator would not check the offsets.
+        """
+        if not self._consumer.memberid():
+            raise Abortable("not a member of the group at present")
         return self._consumer.consumer_group_metadata()
 
     def _patience(self) -> float:
@@ -242,7 +250,7 @@ class Worker:
         try:
             while not done() and (left := deadline - time.monotonic()) > 0:
                 if self._under_way and (scored := self._detectors.collect(min(left, _IDLE_SECONDS))) is not None:
-                    self._decide(*scored)
+                    self._decide(*scored, max(0.0, deadline - time.monotonic()))
                 elif not self._under_way:
                     self._committed(self._committer.settle(left))
             if self._committer.idle:
