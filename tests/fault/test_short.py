@@ -4,20 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.run import TRAINED, Run, execute
+from tests.fault.run import SHORT, execute
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
-
-SHORT = Run(
-    protocol="consumer",
-    seed=20,
-    events=900,
-    kills=0,
-    rate=16.0,
-    detectors=TRAINED,
-    drain_seconds=60.0,
-    faults=("kill", "pair", "zombie", "broker", "cut", "shrink"),
-)
 
 
 def test_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
