@@ -75,7 +75,7 @@ def test_clients_stay_behind_the_proxy(proxy: Proxy, broker: Broker, new_topics:
 
 
 @pytest.mark.parametrize("moment", Moment)
-@pytest.mark.parametrize("api", [Api.Produce, Api.AddOffsetsToTxn, Api.TxnOffsetCommit, Api.EndTxn])
+@pytest.mark.parametrize("api", [Api.Produce, Api.EndTxn])
 def test_killed_exactly_there(
     proxy: Proxy, broker: Broker, pipe: tuple[str, str], unique: Callable[[str], str], api: Api, moment: Moment
 ):
