@@ -34,10 +34,10 @@ from stream.lanes import Lane
 from stream.measuring import measure
 from stream.metrics import WorkerMetrics
 from stream.ports import Detectors, Judge
+from stream.rebalances import BACKOFF_SECONDS, Rebalances
 
 _SLICE_SECONDS: Final = 0.005  # between looks at what the detectors have, while they are busy
 _IDLE_SECONDS: Final = 0.2
-_BACKOFF_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
 _log = structlog.get_logger(__name__)
 
 
@@ -67,12 +67,13 @@ class Worker:
         self._detectors = detectors
         self._judge = judge
         self._committer = committer
-        self._heads = heads
         self._metrics = metrics
         self._health = health
         self._drain_seconds = drain_seconds
         self._stop = stop
-        self._incremental = incremental
+        self._rebalances = Rebalances(
+            consumer, intake, heads, metrics, health, stop, self._hand_over, incremental=incremental
+        )
         self._under_way: deque[tuple[Batch, float]] = deque()  # with the detectors, and since when
         self._number = 0
         self._leave_by: float | None = None  # told to stop: nothing is waited for beyond this (time.monotonic)
@@ -87,7 +88,7 @@ class Worker:
         Raises:
             Fatal: going on would lose, double or falsify something; Fenced: another worker has this slot.
         """
-        self._consumer.subscribe(list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        self._rebalances.subscribe(topics)
         try:
             while not self._stop.is_set():
                 try:
@@ -200,7 +201,7 @@ class Worker:
             if kind is Kind.lost_to_retention:
                 self._metrics.lost(lane.topic, lane.position.offset - first)
 
-    # -- when something goes wrong, or the group changes --------------------------------------------------------------
+    # -- when something goes wrong, or a partition goes ----------------------------------------------------------------
 
     def _rewind(self, trouble: SafestreamError) -> None:
         """Drop everything that is not committed, settle with the broker, and read on from what is."""
@@ -208,30 +209,19 @@ class Worker:
         _log.warning("rewinding", reason=str(trouble), failures=self._failures)
         survived = {place for place, lane in self._intake.lanes.items() if lane.written}  # dispatched, and we live
         while not self._stop.is_set():
-            self._stop.wait(_BACKOFF_SECONDS[min(self._failures, len(_BACKOFF_SECONDS) - 1)] if self._failures else 0)
+            self._stop.wait(BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS) - 1)] if self._failures else 0)
             self._failures += 1
             self._health.beat()
             self._forget_all()
             try:
                 self._committer.recover()
-                # What librdkafka has, not the lanes: it keeps a partition whose assignment failed here half-way.
-                held = self._consumer.assignment()
-                lanes = self._heads.resolve(self._consumer, held, survived) if held else []
-                self._intake.restart(lanes, self._reassign)
+                self._rebalances.begin_again(survived)
             except (Abortable, Retriable) as again:
                 _log.warning("rewinding again", reason=str(again))
             except KafkaException as raised:
                 _log.warning("rewinding again", reason=str(translate(error_of(raised), "seeking")))
             else:
-                self._count_lanes()
                 return
-
-    def _reassign(self, starts: list[TopicPartition]) -> None:
-        if self._incremental:
-            self._consumer.incremental_unassign(starts)
-            self._consumer.incremental_assign(starts)
-        else:
-            self._consumer.assign(starts)
 
     def _forget_all(self) -> None:
         self._detectors.discard()
@@ -258,39 +248,12 @@ class Worker:
         except (Abortable, Retriable, TimeoutError) as trouble:
             self._trouble = Abortable(f"finishing what was under way: {trouble}")
 
-    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        began = time.monotonic()
-        lanes = self._resolve(partitions) if partitions else []
-        starts = [TopicPartition(lane.topic, lane.partition, lane.position.offset) for lane in lanes]
-        (consumer.incremental_assign if self._incremental else consumer.assign)(starts)
-        for lane in lanes:
-            self._intake.add(lane)
-        self._changed("assigned", partitions, began)
-
-    def _resolve(self, partitions: list[TopicPartition]) -> list[Lane]:
-        """Where the partitions go on; tried again while the broker doesn't answer, since the group waits for us."""
-        for pause in (*_BACKOFF_SECONDS, *_BACKOFF_SECONDS[-1:] * 6):
-            try:
-                return self._heads.resolve(self._consumer, partitions)
-            except (Abortable, Retriable) as trouble:
-                if self._stop.is_set():
-                    raise
-                _log.warning("positions unknown as yet", reason=str(trouble))
-                self._stop.wait(pause)
-        return self._heads.resolve(self._consumer, partitions)
-
-    def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        """Commit what is under way of these partitions if it can be in time; else their new owner does it again."""
-        began = time.monotonic()
+    def _hand_over(self, lanes: Sequence[Lane]) -> None:
+        """Commit what is under way of revoked partitions if it can be in time; else their new owner does it again."""
         if self._broken:
             return
-        gone = [
-            self._intake.lanes[p.topic, p.partition] for p in partitions if (p.topic, p.partition) in self._intake.lanes
-        ]
-        self._finish(lambda: self._committer.idle and not any(lane.in_flight for lane in gone))
-        self._hand_back([lane for lane in gone if lane.written and lane.in_flight])
-        self._drop(partitions)
-        self._changed("revoked", partitions, began)
+        self._finish(lambda: self._committer.idle and not any(lane.in_flight for lane in lanes))
+        self._hand_back([lane for lane in lanes if lane.written and lane.in_flight])
 
     def _hand_back(self, lanes: Sequence[Lane]) -> None:
         """What was dispatched and is given up was no death."""
@@ -302,27 +265,6 @@ class Worker:
             self._committed(self._committer.write_down(entries, self._membership()))
         except (Abortable, Retriable) as trouble:
             self._trouble = Abortable(f"handing back: {trouble}")
-
-    def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        """They are another's already: nothing of them may be committed."""
-        began = time.monotonic()
-        self._drop(partitions)
-        self._changed("lost", partitions, began)
-
-    def _drop(self, partitions: Sequence[TopicPartition]) -> None:
-        for each in partitions:
-            self._intake.remove(each.topic, each.partition)
-            self._metrics.forget(each.topic, each.partition)
-
-    def _changed(self, how: str, partitions: Sequence[TopicPartition], began: float) -> None:
-        seconds = time.monotonic() - began
-        self._metrics.rebalance[how].observe(seconds)
-        self._count_lanes()
-        _log.info("partitions " + how, count=len(partitions), now=len(self._intake.lanes), seconds=round(seconds, 3))
-
-    def _count_lanes(self) -> None:
-        self._metrics.assigned.set(len(self._intake.lanes))
-        self._health.waiting_for = None if self._intake.lanes else "partitions"
 
     def _gauge(self) -> None:
         """About once a second: what waits where."""
