@@ -18,7 +18,8 @@ from enforcement.audit import signing_keys
 from enforcement.audit.census import BadStatement, Statement
 from enforcement.audit.completeness import compare
 from enforcement.audit.faults import ChainId
-from enforcement.audit.leaf import next_offset
+from enforcement.audit.inputs import Inputs
+from enforcement.audit.leaf import next_offset, read_leaf
 from enforcement.audit.verifier import Record, Verifier
 from safestream.audit_outcome import Outcome, document, text
 from safestream.configuration import Configuration, load
@@ -174,13 +175,17 @@ def verify(
     require(found, [topic])
     inputs = [name for name in _inputs(configuration) if name in found]
     ids = ask(cluster.admin, inputs, found[inputs[0]] if inputs else 0)
+    here = cluster_id in {None, ids.cluster_id}
     cluster_id = cluster_id or ids.cluster_id
     _same_cluster(statements, cluster_id)
     group = group or configuration.worker.group
     read = committed_positions(cluster, group, {name: found[name] for name in inputs})
     committed = {ChainId(*chain): at for chain, at in read.items()}
     heads = {chain: at.head for chain, at in committed.items() if at.head.sequence}
-    verifier = Verifier(cluster_tag(cluster_id), partial(_next_offset, _registry(configuration)), heads)
+    registry = _registry(configuration)
+    names = _names(statements) | {topic_id: name for name, topic_id in ids.of.items()}
+    known = Inputs(names, partial(_replaced, registry)) if here else None
+    verifier = Verifier(cluster_tag(cluster_id), partial(_next_offset, registry), heads, known)
     _read_all(verifier, cluster, topic, found[topic])
     report = verifier.report()
     positions = {chain: at.offset for chain, at in committed.items()}
@@ -190,11 +195,12 @@ def verify(
         group=group,
         heads=len(heads.keys() & report.chains.keys()),
         report=report,
+        topics_known=here,
         statements=statements,
         trusted=trusted is not None,
         distrust=distrust,
         completeness=compare(report.chains, statements, positions) if statements else [],
-        names=_names(statements) | {topic_id: name for name, topic_id in ids.of.items()},
+        names=names,
     )
     print(json.dumps(document(outcome), indent=1) if as_json else text(outcome))
     if not outcome.good:
@@ -243,6 +249,13 @@ def _next_offset(registry: Registry, leaf: bytes) -> int:
         return next_offset(leaf, registry.by_id)
     except Poison as unknown:
         raise BadLeaf(str(unknown)) from None
+
+
+def _replaced(registry: Registry, genesis: bytes) -> bytes | None:
+    try:
+        return read_leaf(genesis, registry.by_id).body["previous_topic_id"]  # type: ignore[no-any-return]
+    except (BadLeaf, Poison):  # whether the leaf itself is as it was sealed, its chain tells
+        return None
 
 
 def _read_all(verifier: Verifier, cluster: Cluster, topic: str, partitions: int) -> None:

@@ -12,13 +12,18 @@ from enforcement.audit.offset_ranges import OffsetRanges
 from enforcement.audit.verifier import Report
 
 _SHOWN: Final = 10  # faults, partitions and ranges on a screen; JSON has all that are kept
-_SETS: Final = ("missing", "tail", "extra", "disputed", "lost", "pending", "unseen")
+_SETS: Final = ("missing", "tail", "extra", "disputed", "unproven", "lost", "pending", "unseen")
 _MEANING: Final[Mapping[str, str]] = {
     "missing": "without a leaf",
     "tail": "without a leaf after the chain's end: cut, or not decided yet (no committed offset says which)",
     "extra": "with a leaf, but never delivered",
-    "disputed": "lost to retention by the chain's word, yet the census read them later",
+    "disputed": "lost to retention by the chain's word, yet a census after that found them still in the log",
+    "unproven": "lost to retention by the chain's word, and no census after that shows it: take one",
 }
+_TOPICS_UNKNOWN: Final = (
+    "topics: NOT CHECKED: the leaves are of another cluster than this one, so it can't be known what topics there are;"
+    " a whole chain of an invented topic would not show"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,7 @@ class Outcome:
     heads         how many chains had a head that the group committed
     trusted       the statements are signed by a key that the user named
     distrust      why statements were not used
+    topics_known  whether a chain of an invented topic would have been found
     completeness  empty without a census
     """
 
@@ -36,6 +42,7 @@ class Outcome:
     group: str
     heads: int
     report: Report
+    topics_known: bool
     statements: Sequence[Statement]
     trusted: bool
     distrust: Sequence[str]
@@ -58,6 +65,7 @@ def text(outcome: Outcome) -> str:
     lines = [
         f"{outcome.topic}: {report.leaves:,} leaves, {len(report.chains)} chains, {outcome.partitions} partitions",
         *_integrity(outcome),
+        *([] if outcome.topics_known else [_TOPICS_UNKNOWN]),
         *(f"census: NOT USED: {reason}" for reason in outcome.distrust),
         *_completeness(outcome),
     ]
@@ -110,7 +118,7 @@ def _completeness(outcome: Outcome) -> Iterator[str]:
 def _notes(rows: Sequence[Completeness]) -> Iterator[tuple[int, str]]:
     yield sum(row.pending.count() for row in rows), "not decided yet"
     yield sum(row.lost.count() for row in rows), "lost to retention"
-    yield sum(row.unseen.count() for row in rows), "leaves outside of the census, by the worker's word only"
+    yield sum(row.unseen.count() for row in rows), "offsets outside of the census, by the worker's word only"
 
 
 def _signed_by(outcome: Outcome) -> str:
@@ -151,6 +159,7 @@ def document(outcome: Outcome) -> dict[str, Any]:
             for chain, end in sorted(outcome.report.chains.items())
         ],
         "committed_heads": outcome.heads,
+        "topic_ids_checked": outcome.topics_known,
         "completeness": _by_census(outcome) if outcome.statements else "by the worker's word only",
         "census_not_used": list(outcome.distrust),
     }

@@ -166,7 +166,8 @@ def _tally(row: Any) -> Tally:
     chain = ChainId(bytes.fromhex(row["topic_id"]), int(row["partition"]))
     delivered = OffsetRanges((int(first), int(last) + 1) for first, last in row["ranges"])
     start, end, count = int(row["start_offset"]), int(row["end_offset"]), int(row["count"])
-    if delivered.count() != count or delivered.minus(OffsetRanges([(start, end)])).count():
+    log_start = int(row["log_start_offset"])
+    if delivered.count() != count or delivered.minus(OffsetRanges([(start, end)])).count() or start < log_start:
         raise ValueError(f"{row['topic']} partition {chain.partition}: ranges, count and offsets contradict each other")
     digests = bytes.fromhex(row["digest_before"]), bytes.fromhex(row["digest"])
-    return Tally(str(row["topic"]), chain, int(row["log_start_offset"]), start, end, *digests, count, delivered)
+    return Tally(str(row["topic"]), chain, log_start, start, end, *digests, count, delivered)

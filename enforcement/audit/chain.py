@@ -72,6 +72,7 @@ class Chain:
         self.hash: bytes | None = NO_HASH  # of the last leaf; None after one that was altered: unknown
         self.next_offset = 0
         self.last: Seen | None = None
+        self.first: Seen | None = None  # as it came, fitting or not; None if a head told of the chain before
         self.leaves = 0
         self.start: int | None = None  # the offset in the genesis leaf
         self.offsets = OffsetRanges()  # that have a leaf of their own

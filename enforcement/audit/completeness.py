@@ -7,9 +7,15 @@ For each source partition, as sets of offsets:
               decided
     pending   delivered after the group's committed offset: not yet decided
     extra     a leaf for an offset that was looked at and delivered to nobody
-    lost      delivered, and gone before the worker came: the chain says so itself
-    disputed  lost by the chain's word, yet the census read it later
-    unseen    has a leaf, and no census looked there
+    lost      gone by the chain's word, and a census since then found that the log begins after it
+    disputed  lost by the chain's word, yet a census since then found that the log still had it
+    unproven  lost by the chain's word, delivered to a census, and no census since then found it gone
+    unseen    has a leaf or is lost by the chain's word, and no census looked there
+
+A loss is the worker's own word, and so is its time, the leaf's CreateTime. A statement gives what the worker can't: a
+log's start only ever grows, so where the log began at the time of a later census decides. A loss whose time lies after
+the newest census stays unproven, however far in the future it is said to have been: a worker that lost records in truth
+is whole again with the next census.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,12 +43,13 @@ class Completeness:
     extra: OffsetRanges
     lost: OffsetRanges
     disputed: OffsetRanges
+    unproven: OffsetRanges
     unseen: OffsetRanges
 
     @property
     def whole(self) -> bool:
         """No delivered record lacks its leaf, and no leaf lacks its record."""
-        return not any(map(len, (self.missing, self.tail, self.extra, self.disputed)))
+        return not any(map(len, (self.missing, self.tail, self.extra, self.disputed, self.unproven)))
 
 
 def compare(
@@ -67,8 +74,10 @@ def _one(
 ) -> Completeness:
     looked_at, delivered = _union(chain, statements)
     leaves = end.offsets if end else OffsetRanges()
-    claimed = end.lost if end else []
-    lost = OffsetRanges((first, after) for first, after, _ in claimed)
+    claims = end.lost if end else []
+    lost = OffsetRanges((first, after) for first, after, _ in claims)
+    gone, disputed = _judge(chain, claims, statements)
+    open_ = lost.minus(gone).minus(disputed)
     lacking = delivered.minus(leaves).minus(lost)
     decided = _below(max(positions.get(chain, 0), end.next_offset if end else 0))
     rest, none = lacking.minus(decided), OffsetRanges()
@@ -80,9 +89,10 @@ def _one(
         tail=none if chain in positions else rest,
         pending=rest if chain in positions else none,
         extra=leaves.within(looked_at).minus(delivered),
-        lost=delivered.within(lost).minus(leaves),
-        disputed=_disputed(chain, claimed, statements).minus(leaves),
-        unseen=leaves.minus(looked_at),
+        lost=gone.minus(disputed).minus(looked_at.minus(delivered)).minus(leaves),
+        disputed=disputed.minus(leaves),
+        unproven=open_.within(delivered).minus(leaves),
+        unseen=_both(leaves, open_).minus(looked_at),
     )
 
 
@@ -101,13 +111,20 @@ def _union(chain: ChainId, statements: Iterable[Statement]) -> tuple[OffsetRange
     return looked_at, delivered
 
 
-def _disputed(chain: ChainId, claimed: Sequence[tuple[int, int, int]], statements: Iterable[Statement]) -> OffsetRanges:
-    """Said to be lost at a time when the census had yet to read them."""
-    disputed = OffsetRanges()
-    for statement in statements:
-        for tally in statement.tallies if claimed else ():
-            said = [(first, end) for first, end, ms in claimed if ms + CLOCKS_APART_MS < statement.time_ms]
-            if tally.chain == chain:
-                for first, end in tally.delivered.within(OffsetRanges(said)):
-                    disputed.add(first, end)
-    return disputed
+def _judge(
+    chain: ChainId, claims: Iterable[tuple[int, int, int]], statements: Iterable[Statement]
+) -> tuple[OffsetRanges, OffsetRanges]:
+    """Of the losses claimed, what a census since then found gone, and what it found in the log."""
+    starts = [(each.time_ms, tally.log_start) for each in statements for tally in each.tallies if tally.chain == chain]
+    gone, disputed = OffsetRanges(), OffsetRanges()
+    for first, end, said_ms in claims:
+        for time_ms, log_start in starts:
+            if time_ms >= said_ms - CLOCKS_APART_MS:
+                gone.add(first, min(end, log_start))
+            if time_ms > said_ms + CLOCKS_APART_MS:
+                disputed.add(max(first, log_start), end)
+    return gone, disputed
+
+
+def _both(one: OffsetRanges, other: OffsetRanges) -> OffsetRanges:
+    return OffsetRanges([*one, *other])

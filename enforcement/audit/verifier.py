@@ -2,7 +2,8 @@
 
 For each audit partition: `feed` its records from the first to the last, then `finish` it. If `questions` says so, read
 the partition once more into `answer`: only then is a copy of a leaf long gone by told from a forgery. `report` says
-what was found. What makes a leaf fit, and how the faults are told from each other, is in `chain`.
+what was found. What makes a leaf fit, and how the faults are told from each other, is in `chain`; which topics may have
+a chain at all, in `inputs`.
 
 Memory: one leaf's header for each chain, the ranges of offsets that have leaves, and at most `KEPT` faults.
 """
@@ -14,6 +15,7 @@ from typing import Final
 
 from enforcement.audit.chain import Chain
 from enforcement.audit.faults import ChainId, Fault, FaultKind, Seen
+from enforcement.audit.inputs import Inputs
 from enforcement.audit.offset_ranges import OffsetRanges
 from schemas.leaf_header import BadLeaf, Head, Kind, leaf_hash, parse
 
@@ -58,18 +60,31 @@ class Report:
 class Verifier:
     """Verifies any number of audit partitions, one after the other or alternately."""
 
-    def __init__(self, cluster: bytes, next_offset: NextOffset, heads: Mapping[ChainId, Head] | None = None) -> None:
-        """`cluster` is a `cluster_tag`; `heads` are committed ends of chains, read before the audit topic's end was."""
+    def __init__(
+        self,
+        cluster: bytes,
+        next_offset: NextOffset,
+        heads: Mapping[ChainId, Head] | None = None,
+        inputs: Inputs | None = None,
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            cluster: a `cluster_tag`.
+            heads: committed ends of chains, read before the audit topic's end was.
+            inputs: None if it isn't known which topics there are: then a chain of an invented topic is not found.
+        """
         self._cluster = cluster
         self._next_offset = next_offset
         self._heads = dict(heads or {})
+        self._inputs = inputs
         self._partitions: dict[int, _Partition] = {}
 
     def feed(self, partition: int, records: Iterable[Record]) -> None:
         """The next records of an audit partition, in the order of their offsets."""
         if partition not in self._partitions:
             heads = {chain: head for chain, head in self._heads.items() if chain.partition == partition}
-            self._partitions[partition] = _Partition(partition, self._cluster, self._next_offset, heads)
+            self._partitions[partition] = _Partition(partition, self._cluster, self._next_offset, heads, self._inputs)
         self._partitions[partition].feed(records)
 
     def finish(self, partition: int) -> None:
@@ -98,8 +113,20 @@ class Verifier:
             report.faults += part.faults
             report.fault_count += part.fault_count
             report.chains |= {chain.id: _end(chain) for chain in part.chains.values() if chain.leaves}
+        self._add_strangers(report)
         report.faults.sort(key=lambda fault: fault.place)
         return report
+
+    def _add_strangers(self, report: Report) -> None:
+        """A fault at the first leaf of each chain whose topic nobody knows; it says more than another one there."""
+        if self._inputs is None:
+            return
+        chains = (chain for part in self._partitions.values() for chain in part.chains.values())
+        found = self._inputs.strangers(chains, {chain.topic_id for chain in self._heads})
+        strangers = {(fault.chain, fault.place): fault for fault in found}
+        others = [fault for fault in report.faults if (fault.chain, fault.place) not in strangers]
+        report.fault_count += len(strangers) - (len(report.faults) - len(others))
+        report.faults = [*others, *strangers.values()]
 
 
 def _end(chain: Chain) -> ChainEnd:
@@ -110,7 +137,14 @@ def _end(chain: Chain) -> ChainEnd:
 class _Partition:
     """One audit partition: its chains, and what belongs to none of them."""
 
-    def __init__(self, number: int, cluster: bytes, next_offset: NextOffset, heads: Mapping[ChainId, Head]) -> None:
+    def __init__(
+        self,
+        number: int,
+        cluster: bytes,
+        next_offset: NextOffset,
+        heads: Mapping[ChainId, Head],
+        inputs: Inputs | None,
+    ) -> None:
         self.number = number
         self.leaves = 0
         self.faults: list[Fault] = []
@@ -118,6 +152,7 @@ class _Partition:
         self.questions: dict[tuple[bytes, int], list[tuple[int, Seen]]] = {}
         self._cluster = cluster
         self._next_offset = next_offset
+        self._inputs = inputs
         self._unreadable: dict[int, str] = {}  # audit offset → why
         self._number = number.to_bytes(4, "big")
         self.chains = {self._key(chain_id): Chain(chain_id, head, self) for chain_id, head in heads.items()}
@@ -135,6 +170,8 @@ class _Partition:
                 kind, _, _, _, offset, sequence, previous = parse(value or b"")
                 if kind is Kind.genesis:
                     end = offset
+                    if self._inputs and value:
+                        self._inputs.begins(ChainId(value[29:45], self.number), value)
                 elif kind is Kind.lost_to_retention:
                     end = self._end_of_loss(value or b"", offset)
                 else:
@@ -168,6 +205,7 @@ class _Partition:
         chain_id = ChainId(key[16:32], int.from_bytes(key[32:], "big", signed=True))
         if key[:16] == self._cluster and chain_id.partition == self.number:
             chain = self.chains[key] = Chain(chain_id, None, self)
+            chain.first = leaf
             chain.take(leaf)
             return
         foreign = self._foreign.setdefault(key, Chain(chain_id, None, self))

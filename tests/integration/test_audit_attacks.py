@@ -122,6 +122,22 @@ def test_each_deed_is_named_at_its_leaf(
         assert (fault["sequence"], fault["source_offset"]) == (named.sequence, named.offset)
 
 
+def test_a_whole_chain_of_an_invented_topic_is_named(decided: Decided, capsys: pytest.CaptureFixture[str]) -> None:
+    """It holds in every way, but no input has that id; of another cluster's leaves that can't be known."""
+    leaves = decided.audit[decided.target]
+    first, *rest = (parse(leaf) for leaf in leaves if parse(leaf).topic_id == parse(leaves[-1]).topic_id)
+    rows = [(was.kind, was.offset, leaves[-1][BODY_START:]) for was in (first, *rest[:5])]
+    invented, _ = seal(NO_HEAD, leaves[0][:5], first.cluster, bytes(range(16)), first.partition, rows)
+    topic = decided.copy([*leaves, *invented])
+    code, outcome = decided.verify(capsys, topic, "--census", str(decided.census))
+    assert (code, outcome["faults"], outcome["topic_ids_checked"]) == (1, 1, True)
+    fault = outcome["first_fault"]
+    assert (fault["kind"], fault["audit_partition"], fault["audit_offset"]) == ("inserted", decided.target, len(leaves))
+    assert (fault["topic_id"], fault["sequence"]) == (bytes(range(16)).hex(), 0)
+    code, outcome = decided.verify(capsys, topic, "--cluster-id", "another")
+    assert (code, outcome["topic_ids_checked"]) == (1, False)
+
+
 def test_a_cut_is_seen_by_the_census_too(decided: Decided, capsys: pytest.CaptureFixture[str]) -> None:
     """Without the group's heads the chains hold, and nothing looks wrong; the census knows what is missing."""
     leaves = decided.audit[decided.target]

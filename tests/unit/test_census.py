@@ -32,8 +32,10 @@ def tally(offsets: Sequence[int], end: int, previous: Statement | None = None, s
     return counted
 
 
-def statement(offsets: Sequence[int], end: int, previous: Statement | None = None, time_ms: int = TIME) -> Statement:
-    return census.sign(KEY, "a-cluster", time_ms, [tally(offsets, end, previous)], previous)
+def statement(
+    offsets: Sequence[int], end: int, previous: Statement | None = None, time_ms: int = TIME, start: int = 0
+) -> Statement:
+    return census.sign(KEY, "a-cluster", time_ms, [tally(offsets, end, previous, start)], previous)
 
 
 def chain_end(offsets: Sequence[int], lost: Sequence[tuple[int, int, int]] = ()) -> ChainEnd:
@@ -147,13 +149,65 @@ def test_what_lies_outside_of_the_census_rests_on_the_workers_word() -> None:
     assert (row.whole, list(row.unseen)) == (True, [(20, 30)])
 
 
-def test_a_loss_is_believed_only_if_the_census_did_not_read_it_later() -> None:
-    """A worker that says a record was gone, when the census still found it, is not believed."""
+LATER = TIME + CLOCKS_APART_MS + 1
+HOUR = 3_600_000
+
+
+def test_a_loss_is_believed_once_a_later_census_found_the_log_begin_after_it() -> None:
+    """An honest worker behind a lossy retention: whole, as soon as a census was taken since; until then not proven."""
     end = chain_end([*range(5), *range(9, 20)], [(5, 9, TIME)])
-    before = compared(end, statement(range(20), 20, time_ms=TIME - 1))
-    assert (before.whole, list(before.lost)) == (True, [(5, 9)])
-    after = compared(end, statement(range(20), 20, time_ms=TIME + CLOCKS_APART_MS + 1))
-    assert (after.whole, list(after.disputed)) == (False, [(5, 9)])
+    before = statement(range(20), 20, time_ms=TIME - HOUR)
+    unproven = compared(end, before)
+    assert (unproven.whole, list(unproven.unproven), list(unproven.lost)) == (False, [(5, 9)], [])
+    after = compared(end, before, statement([], 20, before, TIME + HOUR, start=9))
+    assert (after.whole, list(after.unproven), list(after.lost)) == (True, [], [(5, 9)])
+
+
+def test_a_loss_is_disputed_if_a_census_read_the_record_later() -> None:
+    """For ever: that retention took it after all, another census later, changes nothing."""
+    end = chain_end([*range(5), *range(9, 20)], [(5, 9, TIME)])
+    read = statement(range(20), 20, time_ms=LATER)
+    gone = statement([], 20, read, LATER + HOUR, start=20)
+    for statements in ([read], [gone, read]):
+        row = compared(end, *statements)
+        assert (row.whole, list(row.disputed), list(row.lost)) == (False, [(5, 9)], [])
+
+
+def test_a_skipped_offset_does_not_pass_as_lost_after_the_census_read_it() -> None:
+    """Censuses that go on from the last never read it again, but where the log began shows that it was there."""
+    first = statement(range(20), 20, time_ms=TIME - HOUR)
+    end = chain_end([*range(7), *range(8, 30)], [(7, 8, TIME)])
+    assert list(compared(end, first).unproven) == [(7, 8)]
+    second = statement(range(20, 30), 30, first, LATER)
+    row = compared(end, first, second)
+    assert (row.whole, list(row.disputed), list(row.unproven)) == (False, [(7, 8)], [])
+
+
+@pytest.mark.parametrize("start", [0, 20])
+def test_a_loss_dated_in_the_future_does_not_escape(start: int) -> None:
+    """Its time is the worker's own word: as long as no census is later than it, nothing proves it."""
+    end = chain_end([*range(7), *range(8, 20)], [(7, 8, TIME + 100 * 365 * 24 * HOUR)])
+    first = statement(range(20), 20)
+    row = compared(end, first, statement([], 20, first, TIME + HOUR, start=start))
+    assert (row.whole, list(row.unproven), list(row.lost)) == (False, [(7, 8)], [])
+
+
+def test_of_a_loss_only_what_the_log_still_had_is_disputed() -> None:
+    """The log began at 7: 5 and 6 were gone, 7 and 8 were not."""
+    row = compared(chain_end(range(5), [(5, 9, TIME)]), statement(range(7, 9), 9, time_ms=LATER, start=7))
+    assert (list(row.lost), list(row.disputed)) == ([(5, 7)], [(7, 9)])
+
+
+def test_a_loss_where_no_census_looked_rests_on_the_workers_word() -> None:
+    row = compared(chain_end(range(20), [(20, 25, TIME)]), statement(range(20), 20, time_ms=TIME))
+    assert (row.whole, list(row.unseen)) == (True, [(20, 25)])
+
+
+def test_a_statement_that_contradicts_itself_is_refused() -> None:
+    """However well it is signed: nobody reads before the log's start."""
+    row = Tally("content.comments", CHAIN, log_start=5, start=0, end=9)
+    with pytest.raises(BadStatement, match="contradict each other"):
+        census.read(census.write(census.sign(KEY, "a-cluster", TIME, [row])))
 
 
 @given(st.sets(st.integers(0, 60)), st.sets(st.integers(0, 60)))

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enforcement.audit.faults import ChainId
+from enforcement.audit.faults import ChainId, Fault
+from enforcement.audit.inputs import Inputs
 from enforcement.audit.offset_ranges import OffsetRanges
 from enforcement.audit.verifier import Report, Verifier
-from schemas.leaf_header import NO_HEAD, Head, Kind, leaf_hash, seal
+from schemas.leaf_header import BODY_START, NO_HEAD, Head, Kind, leaf_hash, seal
 from tests import audit_chains as attack
 from tests.audit_chains import CLUSTER, FRAME, Attack, chain, lost, next_offset, records, topic_id
 
@@ -26,6 +27,29 @@ def verify(leaves: Sequence[bytes], head: Head | None = None, partition: int = 0
     if verifier.questions(partition):
         verifier.answer(partition, records(leaves))
     return verifier.report()
+
+
+def replaced(genesis: bytes) -> bytes | None:
+    """Reads the bodies that `born` makes."""
+    former = genesis[BODY_START:].removeprefix(b"genesis")
+    return topic_id(int(former)) if former else None
+
+
+def born(topic: int, former: int | None = None) -> list[bytes]:
+    """A whole chain, which holds: its genesis leaf says what the topic replaced."""
+    rows = [(Kind.genesis, 0, b"genesis" if former is None else b"genesis%d" % former), (Kind.decision, 0, b"")]
+    return seal(NO_HEAD, FRAME, CLUSTER, topic_id(topic), 0, rows)[0]
+
+
+def verify_topics(*chains: Sequence[bytes], known: Sequence[int], head: ChainId | None = None) -> list[Fault]:
+    """The faults of `chains`, one after the other, if the topics `known` are known."""
+    heads = {head: NO_HEAD} if head else None
+    verifier = Verifier(CLUSTER, next_offset, heads, Inputs(map(topic_id, known), replaced))
+    verifier.feed(0, records([leaf for leaves in chains for leaf in leaves]))
+    verifier.finish(0)
+    report = verifier.report()
+    assert report.fault_count == len(report.faults)
+    return report.faults
 
 
 def forge(sequence: int, previous: bytes, offset: int) -> bytes:
@@ -216,6 +240,37 @@ def test_a_whole_chain_of_another_cluster_has_no_place_here() -> None:
     leaves = [leaf[:13] + bytes(16) + leaf[29:] for leaf in OTHER]
     (fault,) = verify(leaves).faults
     assert (fault.kind, fault.audit_offset) == ("inserted", 0)
+
+
+def test_a_whole_chain_of_a_topic_that_nobody_knows_is_inserted() -> None:
+    """It holds in every way; its first leaf is named, beside a chain that stays whole."""
+    (fault,) = verify_topics(LEAVES, born(7), known=[1])
+    assert (fault.kind, fault.audit_offset, fault.chain) == ("inserted", len(LEAVES), ChainId(topic_id(7), 0))
+    assert topic_id(7).hex() in fault.detail
+    assert verify_topics(LEAVES, born(7), known=[1, 7]) == []
+
+
+def test_a_topic_that_a_known_one_replaced_is_known() -> None:
+    """As often as it was made anew; and a topic that the group committed a head of is known too."""
+    assert verify_topics(born(1), born(2, former=1), born(3, former=2), known=[3]) == []
+    assert verify_topics(born(1), born(2, former=1), known=[], head=ChainId(topic_id(2), 0)) == []
+
+
+def test_invented_topics_do_not_vouch_for_each_other() -> None:
+    """Nor does one for itself."""
+    faults = verify_topics(born(1), born(7, former=8), born(8, former=7), born(9, former=9), known=[1])
+    assert [(fault.kind, fault.audit_offset) for fault in faults] == [("inserted", at) for at in (2, 4, 6)]
+
+
+def test_one_fault_for_an_invented_chain_that_does_not_even_hold() -> None:
+    """Without its genesis leaf it would be `removed` of a chain that never was."""
+    faults = verify_topics(LEAVES, chain(range(5), topic=7)[0][1:], known=[1])
+    assert [(fault.kind, fault.audit_offset) for fault in faults] == [("inserted", len(LEAVES))]
+
+
+def test_without_the_topics_an_invented_chain_passes() -> None:
+    """Whoever verifies without a cluster can't know; `audit verify` says so then."""
+    assert verify([*LEAVES, *born(7)]).faults == []
 
 
 def test_faults_are_counted_beyond_what_is_kept() -> None:
