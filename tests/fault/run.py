@@ -33,9 +33,9 @@ class Run:
 
     protocol: Protocol
     seed: int
-    events: int
+    events: int  # at least: traffic flows until the last fault is over
     kills: int
-    rate: float  # events a second, so that the traffic lasts as long as the faults
+    rate: float  # events a second
     detectors: dict[str, Any]
     drain_seconds: float
     faults: tuple[str, ...] | None = None  # instead of a plan drawn from the seed
@@ -44,9 +44,9 @@ class Run:
 SHORT: Final = Run(
     protocol="consumer",
     seed=20,
-    events=900,
+    events=800,
     kills=0,
-    rate=16.0,
+    rate=15.0,
     detectors=TRAINED,
     drain_seconds=60.0,
     faults=("kill", "pair", "zombie", "broker", "cut", "shrink"),
@@ -78,18 +78,21 @@ def execute(run: Run, folder: Path, say: Callable[[str], None]) -> Outcome:
     """One run on a fresh broker."""
     began = time.monotonic()
     with cluster(folder, run.protocol, run.detectors, say) as pipeline:
-        flow = Flow(pipeline.broker.bootstrap, records(run.seed, run.events), run.rate)
+        flow = Flow(pipeline.broker.bootstrap, records(run.seed), run.rate)
         chaos = Chaos(pipeline, run.seed, say)
         flow.start()
         try:
             chaos.run(run.faults or plan(random.Random(run.seed), run.kills))
             say("no more faults: draining")
+            flow.finish(run.events)
             flow.join(run.drain_seconds + run.events / run.rate)
             chaos.drain(run.drain_seconds)
         except AssertionError as failure:  # the rest can't be done, but what there is can be judged
             chaos.violations.append(str(failure))
         finally:
             chaos.end()
+            flow.finish(0)
+            flow.join(run.drain_seconds)
         say("the oracle reads")
         verdict = judge(pipeline.history(flow.acknowledged))
         verified = pipeline.attempt("audit", "verify")
@@ -101,7 +104,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.fault.run", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 31), help="repeats a run; drawn if not given")
-    parser.add_argument("--events", type=int, default=200_000, help="for each protocol")
+    parser.add_argument("--events", type=int, default=200_000, help="at least, for each protocol")
     parser.add_argument("--kills", type=int, default=30, help="for each protocol")
     parser.add_argument("--rate", type=float, default=700, help="events a second")
     parser.add_argument("--protocol", choices=("classic", "consumer"), help="only this one")

@@ -6,6 +6,7 @@ account, very long texts, the same event twice). Now and then an order, which ha
 record says in its headers what it was made to be; only the oracle reads them.
 """
 
+import itertools
 import json
 import random
 import struct
@@ -51,11 +52,11 @@ class Record:
     headers: list[tuple[str, bytes]]
 
 
-def records(seed: int, count: int) -> Iterator[Record]:
-    """The first `count` records of a seed."""
+def records(seed: int, count: int | None = None) -> Iterator[Record]:
+    """The first `count` records of a seed; without end if None."""
     chance = random.Random(seed)
     last: Record | None = None
-    for number in range(count):
+    for number in itertools.count() if count is None else range(count):
         draw = chance.random()
         if draw < RECORDED:
             yield recorded(chance, number)
@@ -214,6 +215,7 @@ class Flow:
         self.sent = 0
         self.failed: list[str] = []
         self._traffic, self._rate = traffic, rate
+        self._enough: int | None = None
         # every record is retried until it is in, in order and once: the workload's own mistakes are not to be judged
         self._producer = Producer(
             {
@@ -234,6 +236,10 @@ class Flow:
     def running(self) -> bool:
         return self._thread.is_alive()
 
+    def finish(self, at_least: int) -> None:
+        """End as soon as so many are sent: traffic without end otherwise goes on, so that every fault meets some."""
+        self._enough = at_least
+
     def join(self, seconds: float) -> None:
         """Wait until all is acknowledged."""
         self._thread.join(seconds)
@@ -243,6 +249,8 @@ class Flow:
     def _run(self) -> None:
         began = time.monotonic()
         for record in self._traffic:
+            if self._enough is not None and self.sent >= self._enough:
+                break
             while self.sent > self._rate * (time.monotonic() - began):
                 self._producer.poll(0.01)
             self._send(record)
