@@ -38,8 +38,8 @@ _STALE_SECONDS: Final = 120.0  # a loop that is silent for so long hangs
 _log = structlog.get_logger(__name__)
 
 
-def run_worker(settings: Configuration, stop: Event) -> None:
-    """Run a worker until `stop` is set.
+def run_worker(settings: Configuration, begun: Event, stop: Event) -> None:
+    """Run a worker until `stop` is set; `begun` is set once there may be something to commit before it ends.
 
     Raises:
         UserMistake: the configuration, the pack, the topics or the broker are not as they must be.
@@ -92,6 +92,7 @@ def run_worker(settings: Configuration, stop: Event) -> None:
         )
         metrics = WorkerMetrics(list(kinds), detectors.names, numbers)
         producer.start()
+        begun.set()
         health.waiting_for = "partitions"
         strategy = properties.get("partition.assignment.strategy", "")
         Worker(
@@ -135,7 +136,11 @@ def start_detectors(settings: Configuration) -> DetectorClient:
             max_attempts=SOLO_DEATHS,
         ),
     )
-    detectors.start(lambda line: _log.info("detectors", state=line))
+    try:
+        detectors.start(lambda line: _log.info("detectors", state=line))
+    except BaseException:  # told to stop while they load
+        detectors.close()
+        raise
     return detectors
 
 

@@ -25,7 +25,13 @@ def worker(
     if slot is not None:
         settings = settings.model_copy(update={"worker": settings.worker.model_copy(update={"slot": slot})})
     logs.configure(settings.log.format, settings.log.level)
-    stop = Event()
+    begun, stop = Event(), Event()
+
+    def told(*_: object) -> None:
+        if not begun.is_set():
+            raise SystemExit(0)  # nothing is under way yet
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    assembly.run_worker(settings, stop)
+        signal.signal(number, told)
+    assembly.run_worker(settings, begun, stop)

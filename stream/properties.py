@@ -92,12 +92,12 @@ def reader_properties(bootstrap_servers: str, properties: Mapping[str, str]) -> 
 
     librdkafka wants a group id even so; nothing is ever stored under it.
     """
-    return consumer_properties(bootstrap_servers, _for_readers(properties), group="safestream-reader") | {
+    return consumer_properties(bootstrap_servers, _without_membership(properties), group="safestream-reader") | {
         "enable.partition.eof": True
     }
 
 
-def _for_readers(properties: Mapping[str, str]) -> dict[str, str]:
+def _without_membership(properties: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in properties.items() if name not in _MEMBERS_ONLY}
 
 
@@ -123,7 +123,7 @@ def producer_properties(
         defaults["metadata.recovery.strategy"] = "none"
         defaults["queue.buffering.max.messages"] = 0  # no limit but the batch, which must fit or is never published
         ours["transactional.id"] = transactional_id
-    return defaults | dict(properties) | ours
+    return defaults | _without_membership(properties) | ours
 
 
 def admin_properties(bootstrap_servers: str, properties: Mapping[str, str]) -> dict[str, Any]:

@@ -71,8 +71,9 @@ def test_a_named_cluster_that_does_not_answer_is_the_users_mistake(monkeypatch: 
 
 
 HOLDS_A_BROKER = """
-import sys, time
+import signal, sys, time
 from stream.local_broker import own_broker
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 with own_broker() as broker:
     print(broker.port, flush=True)
     time.sleep(600)
