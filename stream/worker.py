@@ -96,7 +96,7 @@ class Worker:
                 except (Abortable, Retriable) as trouble:
                     self._rewind(trouble)
             self._leave_by = time.monotonic() + self._drain_seconds
-            self._finish(lambda: not self._under_way and self._committer.idle)
+            self._finish(lambda: self._idle)
         except BaseException:
             self._broken = True  # leave the group, and commit nothing on the way
             raise
@@ -108,7 +108,7 @@ class Worker:
         self._intake.poll(self._patience())
         self._settle_trouble()
         self._open_chains()
-        if self._detectors.room and self._intake.waiting and not self._intake.due():
+        if self._detectors.room and self._intake.waiting and (self._idle or not self._intake.due()):
             self._dispatch()
         if (scored := self._detectors.collect(0)) is not None:
             self._decide(*scored)
@@ -166,11 +166,16 @@ class Worker:
             raise Abortable("not a member of the group at present")
         return self._consumer.consumer_group_metadata()
 
+    @property
+    def _idle(self) -> bool:
+        """Nothing is under way: then a batch is what there is, and the next one is what arrives meanwhile."""
+        return not self._under_way and self._committer.idle
+
     def _patience(self) -> float:
-        """How long the next poll may wait: until a batch is due, or shortly while something is under way."""
-        if self._under_way or not self._committer.idle:
-            return min(_SLICE_SECONDS, self._intake.due()) if self._detectors.room else _SLICE_SECONDS
-        return min(_IDLE_SECONDS, self._intake.due())
+        """How long the next poll may wait: for a first record, or shortly while something is under way."""
+        if self._idle:
+            return 0.0 if self._intake.waiting else _IDLE_SECONDS
+        return min(_SLICE_SECONDS, self._intake.due()) if self._detectors.room else _SLICE_SECONDS
 
     def _write_down(self, batch: Batch) -> None:
         """Before the first dispatch from a position, and each one where workers have died (stream.caution)."""

@@ -32,6 +32,7 @@ from stream.topics import create, plans
 
 AIMS = {"raw loop": 0.6, "faust": 4.0, "quixstreams": 1.5}
 LATENCY_SECONDS = 15
+JOIN_SECONDS = 6  # for a worker to start, join and take its partitions
 
 
 def say(line: str) -> None:
@@ -82,11 +83,12 @@ def scale(bootstrap: str, options: argparse.Namespace, folder: Path, maximum: fl
     for repeat in range(options.repeats):
         for workers in (1, 2):
             fresh_topics(bootstrap)
-            produce(bootstrap, options.events, 100 + repeat)
             with ExitStack() as stack:
                 watch = stack.enter_context(Watch(bootstrap, "moderation.decisions", PARTITIONS))
                 for slot in range(workers):
                     stack.enter_context(running(ours(bootstrap, folder, options.batch, str(slot), **device), folder))
+                    time.sleep(JOIN_SECONDS)
+                produce(bootstrap, options.events, 100 + repeat)
                 watch.wait(options.events, 300)
                 found[workers - 1].append(watch.rate(options.events))
             say(f"  repeat {repeat + 1}: {workers} worker(s) {found[workers - 1][-1]:>9,.0f} events/s")
@@ -97,7 +99,9 @@ def latency(bootstrap: str, options: argparse.Namespace, folder: Path, rate: flo
     """Seconds from the broker's timestamp of a comment to its visible decision, at a steady rate."""
     fresh_topics(bootstrap)
     with running(ours(bootstrap, folder, options.batch), folder):
-        steady(bootstrap, rate, 5, 200).wait()  # the group is joined, caches are warm
+        time.sleep(JOIN_SECONDS)
+        steady(bootstrap, rate, 5, 200).wait()  # caches are warm
+        time.sleep(2)
         with Watch(bootstrap, "moderation.decisions", PARTITIONS, latency=True) as watch:
             steady(bootstrap, rate, LATENCY_SECONDS, 201).wait()
             watch.wait(int(rate * LATENCY_SECONDS * 0.99), 60)
@@ -114,7 +118,7 @@ def rebalance(bootstrap: str, options: argparse.Namespace, folder: Path, rate: f
     """The longest gap in the decisions of a partition while a second worker joins, and while it leaves."""
     fresh_topics(bootstrap)
     with running(ours(bootstrap, folder, options.batch), folder):
-        steady(bootstrap, rate, 5, 300).wait()
+        time.sleep(JOIN_SECONDS)
         load = steady(bootstrap, rate, 40, 301)
         second = ours(bootstrap, folder, options.batch, "1")
         time.sleep(3)
