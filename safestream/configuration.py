@@ -134,7 +134,9 @@ class Worker(_Section):
     )
     batch_size: int = Field(default=1000, ge=1, le=100_000, description="Most events of one batch and one transaction.")
     batch_window_ms: int = Field(
-        default=100, ge=1, description="Longest wait for a batch to fill while another is under way, milliseconds."
+        default=100,
+        ge=1,
+        description="Longest wait for a batch to fill while the detectors have another, milliseconds.",
     )
     max_event_bytes: int = Field(
         default=1_000_000, ge=1, le=1_048_588, description="A larger value becomes a dead letter, bytes."

@@ -108,7 +108,7 @@ class Worker:
         self._intake.poll(self._patience())
         self._settle_trouble()
         self._open_chains()
-        if self._detectors.room and self._intake.waiting and (self._idle or not self._intake.due()):
+        if self._detectors.room and self._intake.waiting and (not self._under_way or not self._intake.due()):
             self._dispatch()
         if (scored := self._detectors.collect(0)) is not None:
             self._decide(*scored)
@@ -168,13 +168,15 @@ class Worker:
 
     @property
     def _idle(self) -> bool:
-        """Nothing is under way: then a batch is what there is, and the next one is what arrives meanwhile."""
+        """Nothing is under way, with the detectors or in a transaction."""
         return not self._under_way and self._committer.idle
 
     def _patience(self) -> float:
         """How long the next poll may wait: for a first record, or shortly while something is under way."""
+        if not self._under_way and self._intake.waiting:
+            return 0.0  # the detectors have nothing: a batch is what there is, the next is what arrives meanwhile
         if self._idle:
-            return 0.0 if self._intake.waiting else _IDLE_SECONDS
+            return _IDLE_SECONDS
         return min(_SLICE_SECONDS, self._intake.due()) if self._detectors.room else _SLICE_SECONDS
 
     def _write_down(self, batch: Batch) -> None:
