@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from detectors.client import DetectorClient
 from detectors.interface import DetectorSpec, ProcessSettings
 from enforcement.judge import Judge
-from enforcement.packs import DEFAULT, load_pack
+from enforcement.packs import DEFAULT, Pack, load_pack
 from safestream.configuration import Configuration
 from schemas import topics
 from schemas.decode import Decoder
@@ -58,6 +58,7 @@ def run_worker(settings: Configuration, begun: Event, stop: Event) -> None:
 
     cluster_id = ids().cluster_id
     registry = open_schemas(settings)
+    pack = load_pack(settings.policy.pack or DEFAULT)
     with ExitStack() as cleanup:
         numbers, health = CollectorRegistry(), Health(_STALE_SECONDS)
         if settings.worker.health_port is not None:
@@ -67,7 +68,7 @@ def run_worker(settings: Configuration, begun: Event, stop: Event) -> None:
         health.waiting_for = "detectors"
         detectors = start_detectors(settings)
         cleanup.callback(detectors.close)
-        judge = make_judge(settings, registry, cluster_id, detectors)
+        judge = make_judge(pack, registry, cluster_id, detectors)
         producer = TransactionalProducer(producer_properties(server, user, transactional_id(settings)))
         tail = AuditTail(reader_properties(server, user))
         cleanup.callback(tail.close)
@@ -144,10 +145,10 @@ def start_detectors(settings: Configuration) -> DetectorClient:
     return detectors
 
 
-def make_judge(settings: Configuration, registry: Registry, cluster_id: str, detectors: DetectorClient) -> Judge:
+def make_judge(pack: Pack, registry: Registry, cluster_id: str, detectors: DetectorClient) -> Judge:
     """The policy pack, bound to the detectors' columns and versions."""
     judge = Judge(
-        load_pack(settings.policy.pack or DEFAULT),
+        pack,
         cluster_id,
         registry.latest(topics.DECISIONS),
         registry.latest(topics.AUDIT),

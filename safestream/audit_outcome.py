@@ -99,7 +99,8 @@ def fault_line(outcome: Outcome, fault: Fault) -> str:
 def _completeness(outcome: Outcome) -> Iterator[str]:
     rows = outcome.completeness
     if not outcome.statements:
-        yield "completeness: by the worker's word only: no census was given (`safestream audit census` takes one)"
+        none = "no census is left" if outcome.distrust else "no census was given (`safestream audit census` takes one)"
+        yield f"completeness: by the worker's word only: {none}"
         return
     yield _signed_by(outcome)
     bad = [row for row in rows if not row.whole]

@@ -38,11 +38,10 @@ def list_(
     config: ConfigFile = None,
 ) -> None:
     """Every dead letter: where it lies, where it came from, why, and which attempt it was."""
-    cluster = _cluster(load(config))
-    counts = Counter[str]()
+    letters, counts = _letters(_cluster(load(config)), reason), Counter[str]()
     if not as_json:
         print(f"{'letter':>12}  {'source':<40}  {'reason':<18} {'attempt':>7} {'bytes':>9}  failed at")
-    for found in _letters(cluster, reason):
+    for found in letters:
         counts[found.reason] += 1
         print(json.dumps(_fields(found)) if as_json else _row(found))
     if not as_json:
@@ -133,9 +132,9 @@ def _partitions(cluster: Cluster) -> int:
 
 def _letters(cluster: Cluster, reason: PoisonReason | None) -> Iterator[Letter]:
     """Every dead letter up to now."""
-    for message in follow(cluster, DEAD_LETTERS, _partitions(cluster), from_beginning=True, until_end=True):
-        if message is not None and (reason is None or letter(message).reason == reason.value):
-            yield letter(message)
+    messages = follow(cluster, DEAD_LETTERS, _partitions(cluster), from_beginning=True, until_end=True)
+    found = (letter(message) for message in messages if message is not None)
+    return (each for each in found if reason is None or each.reason == reason.value)
 
 
 def _place(text: str) -> tuple[int, int]:

@@ -24,5 +24,5 @@ def doctor() -> None:
 
 def _line(check: Check) -> str:
     state = "ok" if check.ok else "missing" if check.needed else "not here"
-    remedy = "" if check.ok else f"\n{'':10}{'':16}→ {check.remedy}"
-    return f"{typer.style(f'{state:10}', fg=_COLOURS[state])}{check.name:16}{check.found}{remedy}"
+    remedy = "" if check.ok else f"\n{'':10}{'':18}→ {check.remedy}"
+    return f"{typer.style(f'{state:10}', fg=_COLOURS[state])}{check.name:18}{check.found}{remedy}"

@@ -74,6 +74,8 @@ def _default(field: FieldInfo) -> str:
         return "`null`"
     if isinstance(value, Mapping):
         return f"`[{', '.join(value)}]`" if value else "`{}`"
+    if value == frozenset():
+        return "`[]`"
     return f"`{value}`"
 
 

@@ -19,7 +19,7 @@ from schemas.json_lines import BadLine, LineReader
 from schemas.registry import Schema, open_registry
 from schemas.statuses import Status
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 _BATCH: Final = 256  # events scored together
 

@@ -1,5 +1,6 @@
 """Reaching the broker for a command: its topics, or one line that says why not."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -22,6 +23,12 @@ _NOT_PERMITTED: Final = frozenset(
 )
 
 
+# Of a broker that isn't reached, `Cluster.mistake` tells once what librdkafka logs fifty times.
+_UNHEARD: Final = logging.getLogger("librdkafka.unheard")
+_UNHEARD.addHandler(logging.NullHandler())
+_UNHEARD.propagate = False
+
+
 class Cluster:
     """A connection for questions and orders, and what is said when it fails."""
 
@@ -34,7 +41,8 @@ class Cluster:
         self.bootstrap_servers = bootstrap_servers
         self.properties = properties
         self._why = ""
-        ours: dict[str, Any] = admin_properties(bootstrap_servers, properties) | {"error_cb": self._note}
+        unheard: dict[str, Any] = {"error_cb": self._note, "logger": _UNHEARD}
+        ours = admin_properties(bootstrap_servers, properties) | unheard
         try:
             self.admin = AdminClient(ours)
         except KafkaException as raised:
