@@ -88,9 +88,10 @@ def scale(bootstrap: str, options: argparse.Namespace, folder: Path, maximum: fl
                 for slot in range(workers):
                     stack.enter_context(running(ours(bootstrap, folder, options.batch, str(slot), **device), folder))
                     time.sleep(JOIN_SECONDS)
-                produce(bootstrap, options.events, 100 + repeat)
-                watch.wait(options.events, 300)
-                found[workers - 1].append(watch.rate(options.events))
+                count = 2 * options.events
+                steady(bootstrap, 1e6, count / 1e6, 100 + repeat).wait()
+                watch.wait(count, 300)
+                found[workers - 1].append(watch.rate(count, since=0.5))  # all of it is there by then
             say(f"  repeat {repeat + 1}: {workers} worker(s) {found[workers - 1][-1]:>9,.0f} events/s")
     return statistics.median(found[0]), statistics.median(found[1])
 
@@ -110,7 +111,7 @@ def latency(bootstrap: str, options: argparse.Namespace, folder: Path, rate: flo
 
 def steady(bootstrap: str, rate: float, seconds: float, seed: int) -> "subprocess.Popen[bytes]":
     """A producer of its own process."""
-    arguments = [bootstrap, str(int(rate * seconds)), str(seed), str(rate)]
+    arguments = [bootstrap, str(round(rate * seconds)), str(seed), str(rate)]
     return subprocess.Popen([sys.executable, "-m", "benchmarks.stream.load", *arguments], cwd=ROOT)
 
 

@@ -1,6 +1,7 @@
 """The events: comments of many accounts, as a platform team would produce them, at once or at a steady rate."""
 
 import io
+import itertools
 import random
 import time
 from collections.abc import Iterator
@@ -43,10 +44,11 @@ def comments(seed: int) -> Iterator[tuple[bytes, bytes]]:
 
 
 def produce(bootstrap: str, count: int, seed: int, rate: float | None = None) -> None:
-    """Produce `count` comments; at `rate` a second where one is given."""
+    """Produce `count` comments, encoded beforehand, at once or at `rate` a second."""
     producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "linger.ms": 5})
+    made = list(itertools.islice(comments(seed), count))
     began = time.monotonic()
-    for number, (key, value) in zip(range(count), comments(seed), strict=False):
+    for number, (key, value) in enumerate(made):
         while rate and number > rate * (time.monotonic() - began):
             producer.poll(0.002)
         while True:

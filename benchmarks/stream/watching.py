@@ -82,9 +82,9 @@ class Watch:
             assert time.time() < deadline, f"only {self.count} of {count} decisions after {seconds} s"
             time.sleep(0.02)
 
-    def rate(self, count: int) -> float:
-        """Decisions a second, between a fifth of `count` and all: without start-up and first batches."""
-        begun = next((at, n) for at, n in self.seen if n >= count / 5)
+    def rate(self, count: int, since: float = 0.2) -> float:
+        """Decisions a second, between the share `since` of `count` and all: without start-up and first batches."""
+        begun = next((at, n) for at, n in self.seen if n >= count * since)
         ended = next((at, n) for at, n in self.seen if n >= count)
         return (ended[1] - begun[1]) / (ended[0] - begun[0])
 
