@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas.errors import Fatal, Retriable
 from stream import positions
-from stream.kafka_errors import translate
+from stream.kafka_errors import error_of, translate
 from stream.positions import Position
 from stream.properties import consumer_properties, reader_properties
 from stream.reaching import ANSWER_SECONDS, Cluster
@@ -20,6 +20,9 @@ from stream.reaching import ANSWER_SECONDS, Cluster
 _BATCH: Final = 1000
 _SILENCE_SECONDS: Final = 30.0
 _SETTLE_SECONDS: Final = 60.0  # a crashed worker's transaction ends after 10 to 20 s
+_COORDINATOR_IN_THE_MAKING: Final = frozenset(
+    {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS}
+)
 _TUNING: Final[Mapping[str, Any]] = {
     "queued.max.messages.kbytes": 32_768,  # memory; the default is twice that
     "fetch.queue.backoff.ms": 5,  # after a full queue go on at once, not in a second
@@ -145,7 +148,7 @@ def committed_positions(cluster: Cluster, group: str, topics: Mapping[str, int])
     wanted = [TopicPartition(topic, n) for topic, partitions in topics.items() for n in range(partitions)]
     consumer = Consumer(consumer_properties(cluster.bootstrap_servers, cluster.properties, group))
     try:
-        committed = consumer.committed(wanted, timeout=ANSWER_SECONDS) if wanted else []
+        committed = _committed(consumer, wanted) if wanted else []
     except KafkaException as raised:
         raise cluster.mistake(raised, f"can't ask for the offsets of the group {group}") from None
     finally:
@@ -156,3 +159,15 @@ def committed_positions(cluster: Cluster, group: str, topics: Mapping[str, int])
         if position is not None:
             found[position.topic_id, partition.partition] = position
     return found
+
+
+def _committed(consumer: Consumer, wanted: list[TopicPartition]) -> list[TopicPartition]:
+    """Asked again for a while where the group's coordinator is just being made, as on a new cluster."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while True:
+        try:
+            return consumer.committed(wanted, timeout=ANSWER_SECONDS)
+        except KafkaException as raised:
+            if error_of(raised).code() not in _COORDINATOR_IN_THE_MAKING or time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from schemas.errors import UserMistake
-from stream.local_broker.jars import Say, cache_folder
+from stream.local_broker.jars import Say, cache_folder, only_one
 from stream.local_broker.process import LocalBroker
 
 DEFAULT_PORT = 9092
@@ -54,21 +54,24 @@ def find() -> Running | None:
 
 
 def start(port: int, say: Say) -> Running:
-    """Start it, or leave it alone if it runs already; data of last time are still there.
+    """Start it, or leave it alone if it runs already; data of last time are still there. A second start waits its turn.
 
     Raises:
         UserMistake: it runs on another port, the port is taken, or Java or Maven is missing.
     """
-    if running := find():
-        if running.port != port:
-            raise UserMistake(f"a broker of ours runs on port {running.port}: safestream broker stop, then start again")
+    with only_one(cache_folder() / "broker.lock"):
+        if running := find():
+            if running.port != port:
+                raise UserMistake(
+                    f"a broker of ours runs on port {running.port}: safestream broker stop, then start again"
+                )
+            return running
+        broker = LocalBroker(folder(), port, say=say)
+        broker.start()
+        pid = broker.detach()
+        running = Running(pid, psutil.Process(pid).create_time(), port)
+        _state().write_text(json.dumps(asdict(running)))
         return running
-    broker = LocalBroker(folder(), port, say=say)
-    broker.start()
-    pid = broker.detach()
-    running = Running(pid, psutil.Process(pid).create_time(), port)
-    _state().write_text(json.dumps(asdict(running)))
-    return running
 
 
 def stop(*, delete_data: bool) -> Running | None:

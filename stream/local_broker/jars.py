@@ -65,14 +65,15 @@ def fetch_jars(say: Say) -> Path:
         UserMistake: no Java, no Maven, no network, or jars that are not the ones we know.
     """
     if not jars_cached():
-        with _only_one(cache_folder() / f"kafka-{KAFKA_VERSION}.lock"):
+        with only_one(cache_folder() / f"kafka-{KAFKA_VERSION}.lock"):
             if not jars_cached():
                 _fetch(say)
     return jars_folder()
 
 
 @contextmanager
-def _only_one(path: Path) -> Iterator[None]:
+def only_one(path: Path) -> Iterator[None]:
+    """Several processes may come here at once: one is inside the block, the others wait."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
