@@ -42,18 +42,13 @@ class _Commands(TyperGroup):
     """The commands of the table: listed by their line there, imported when called."""
 
     def __init__(self, **settings: Any) -> None:
-        lines = {name: TyperCommand(name, help=COMMANDS[name][1]) for name in existing()}
+        lines = {name: TyperCommand(name, help=COMMANDS[name][1]) for name in COMMANDS}
         super().__init__(**settings | {"commands": lines})
 
     def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]  # vendored click
         """For calls: the command itself."""
         name, _, rest = super().resolve_command(ctx, args)
         return name, command(name or ""), rest
-
-
-def existing() -> list[str]:
-    """The commands of the table whose module is there."""
-    return [name for name, (module, _) in COMMANDS.items() if importlib.util.find_spec(module) is not None]
 
 
 def command(name: str) -> Any:

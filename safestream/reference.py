@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from typer.core import TyperGroup
 
-from safestream.cli import command, existing
+from safestream.cli import COMMANDS, command
 from safestream.configuration import Configuration, ContentTopic, Detector
 from schemas.metric_names import Metric
 from schemas.reference import schemas_page
@@ -105,7 +105,7 @@ line on standard error that says what to do), 3 fenced by another worker of the 
 
 def command_line_page() -> str:
     """docs/reference/command-line.md."""
-    return f"{_MADE}{_COMMANDS}{''.join(_command('safestream', name, command(name)) for name in existing())}"
+    return f"{_MADE}{_COMMANDS}{''.join(_command('safestream', name, command(name)) for name in COMMANDS)}"
 
 
 def _command(above: str, name: str, found: Any) -> str:
