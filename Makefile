@@ -2,6 +2,7 @@
 PYTHON ?=
 VENV := .venv
 READY := $(VENV)/.ready
+RIVALS := .venv-bench/.ready
 PY := $(VENV)/bin/python
 ARGS ?=
 
@@ -33,7 +34,11 @@ faults: setup  ## Workers and broker killed at random under 200,000 events, then
 	@$(PY) -m stream.local_broker
 	@$(PY) -m tests.fault.run $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-bench-stream: setup  ## Throughput and latency against the raw loop, faust and quixstreams, as ratios
+$(RIVALS): requirements/bench.txt scripts/setup.sh
+	@PYTHON="$(PYTHON)" sh scripts/setup.sh rivals
+	@touch $@
+
+bench-stream: setup $(RIVALS)  ## Throughput and latency against the raw loop, faust and quixstreams, as ratios
 	@$(PY) -m stream.local_broker
 	@$(PY) -m benchmarks.stream $(ARGS)
 
@@ -45,4 +50,4 @@ lock: setup  ## Write requirements/lock.txt, and runtime.txt for the image, anew
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes -c requirements/lock.txt pyproject.toml -o requirements/runtime.txt
 
 clean:  ## Remove what set-up and tests left in this folder
-	rm -rf $(VENV) .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) .venv-bench .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*

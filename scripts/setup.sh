@@ -39,6 +39,12 @@ python=$(find_python)
 uv=$(find_uv "$python")
 export UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV="$PWD/.venv"
 
+if [ "${1-}" = rivals ]; then # the benchmarks' rivals pin another Kafka client: an environment of their own
+  export VIRTUAL_ENV="$PWD/.venv-bench"
+  is_new_enough .venv-bench/bin/python || "$uv" venv -q --clear --python "$python" .venv-bench
+  exec "$uv" pip sync -q --require-hashes requirements/bench.txt
+fi
+
 if ! is_new_enough .venv/bin/python; then
   echo "setup: making .venv with $("$python" -V)" >&2
   "$uv" venv -q --clear --python "$python" .venv
