@@ -64,6 +64,8 @@ def batch(n: int) -> tuple[Events, Scores]:
         [NOW_MS - 2000 + i for i in range(n)],
         records,
         ["some words"] * n,
+        [""] * n,
+        [()] * n,
         [random.bytes(300) for _ in range(n)],
         np.zeros(n, np.uint16),
         np.zeros(n, np.uint8),

@@ -9,28 +9,37 @@ offset  bytes  field
 12      8  task, a number that the answer repeats
 20         body
 
-score    int32 (rows,) characters of each text, then all texts end to end in UTF-8
+score    int32 (rows,) characters of each text, uint32 bytes of the rest, the rest, all texts end to end in UTF-8.
+The rest is empty, or JSON: {"languages": [distinct], "of": [place in languages, a row each], "attachments":
+{row: [[role, uri, SHA-256 in hexadecimal or null], ...]}}
 scored   float64 seconds in `score`, uint32 the longest stretch of rows between two hints, 4 zeros,
-float32 (rows, categories), uint8 (rows,) statuses
+float32 (rows, categories), uint8 (rows,) statuses, uint8 (rows,) reasons, then nothing or JSON: {row: [evidence, ...]}
 raised   int32 the last hint (-1: none), uint8 a `Reason`, then UTF-8: the exception's type and the line that
 raised it, never its message, which may quote content
 """
 
+import json
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.statuses import Reason
+from detectors.interface import Answer
+from detectors.items import Attachment, Items
+from schemas.evidence import BadEvidence, Evidence
+from schemas.statuses import Reason, Status
 
 _HEADER: Final = struct.Struct("<IBBxxIQ")
 _TIMING: Final = struct.Struct("<dI4x")
 _FAULT: Final = struct.Struct("<iB")
+_COUNT: Final = struct.Struct("<I")
+_LAST_STATUS: Final = max(Status)
+_LAST_REASON: Final = max(Reason)
 HEADER_BYTES: Final = _HEADER.size
 
 
@@ -43,7 +52,7 @@ class Kind(IntEnum):
 
 
 class BadAnswer(ValueError):
-    """The detector's arrays have the wrong shape: a fault of the detector, like an exception."""
+    """The detector's answer is none: a fault of the detector, like an exception."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,51 +102,113 @@ class Splitter:
             yield unpack(header, body)
 
 
-def encode_texts(detector: int, task: int, texts: Sequence[str]) -> bytes:
+def encode_items(detector: int, task: int, items: Items) -> bytes:
     """A `score` frame. One join and one encoding for all texts: a fifth of the price of encoding each."""
+    texts = items.texts
     lengths = np.fromiter(map(len, texts), np.int32, len(texts))
     joined = "".join(texts).encode("utf-8", "surrogatepass")  # a lone surrogate is for the detector to deal with
-    return pack(Kind.score, detector, len(texts), task, lengths.tobytes(), joined)
+    rest = _encode_rest(items) if any(items.languages) or any(items.attachments) else b""
+    return pack(Kind.score, detector, len(texts), task, lengths.tobytes(), _COUNT.pack(len(rest)), rest, joined)
 
 
-def decode_texts(frame: Frame) -> list[str]:
-    """The texts of a `score` frame."""
+def _encode_rest(items: Items) -> bytes:
+    places = {language: place for place, language in enumerate(dict.fromkeys(items.languages))}
+    attached = {
+        row: [(each.role, each.uri, each.sha256.hex() if each.sha256 else None) for each in found]
+        for row, found in enumerate(items.attachments)
+        if found
+    }
+    of = [places[language] for language in items.languages]
+    return json.dumps({"languages": list(places), "of": of, "attachments": attached}).encode()
+
+
+def decode_items(frame: Frame) -> Items:
+    """The items of a `score` frame."""
     ends = np.cumsum(np.frombuffer(frame.body, np.int32, frame.rows)).tolist()
-    joined = frame.body[4 * frame.rows :].decode("utf-8", "surrogatepass")
-    return [joined[start:end] for start, end in pairwise([0, *ends])]
+    (size,) = _COUNT.unpack_from(frame.body, 4 * frame.rows)
+    texts_at = 4 * frame.rows + _COUNT.size + size
+    joined = frame.body[texts_at:].decode("utf-8", "surrogatepass")
+    texts = [joined[start:end] for start, end in pairwise([0, *ends])]
+    return _with_rest(texts, frame.body[texts_at - size : texts_at]) if size else Items.of(texts)
 
 
-def encode_scores(
-    request: Frame,
-    categories: int,
-    probability: NDArray[np.float32],
-    status: NDArray[np.uint8],
-    seconds: float,
-    step: int,
-) -> bytes:
+def _with_rest(texts: list[str], rest: bytes) -> Items:
+    said = json.loads(rest)
+    attachments: list[Sequence[Attachment]] = [()] * len(texts)
+    for row, found in said["attachments"].items():
+        attachments[int(row)] = [Attachment(role, uri, sha and bytes.fromhex(sha)) for role, uri, sha in found]
+    return Items(texts, [said["languages"][place] for place in said["of"]], attachments)
+
+
+def encode_answer(request: Frame, categories: int, answer: Answer, seconds: float, step: int) -> bytes:
     """A `scored` frame that answers `request`.
 
     Raises:
-        BadAnswer: the arrays have not one row for each text, and one column for each category.
+        BadAnswer: its arrays have not one row for each event, and one column for each category; a status or reason
+            that is none; evidence for a row that is none, or not made of `Evidence`.
     """
-    probability, status = np.asarray(probability, np.float32), np.asarray(status, np.uint8)
-    if probability.shape != (request.rows, categories) or status.shape != (request.rows,):
-        raise BadAnswer(
-            f"shapes {probability.shape} and {status.shape} for {request.rows} texts, {categories} categories"
-        )
-    timing = _TIMING.pack(seconds, step)
-    return pack(
-        Kind.scored, request.detector, request.rows, request.task, timing, probability.tobytes(), status.tobytes()
-    )
+    probability, status, reason = _checked(answer, request.rows, categories)
+    evidence = _encode_evidence(answer.evidence, request.rows) if answer.evidence else b""
+    arrays = (_TIMING.pack(seconds, step), probability.tobytes(), status.tobytes(), reason.tobytes())
+    return pack(Kind.scored, request.detector, request.rows, request.task, *arrays, evidence)
 
 
-def decode_scores(frame: Frame, categories: int) -> tuple[NDArray[np.float32], NDArray[np.uint8], float, int]:
-    """Probabilities (rows, categories), statuses (rows,), seconds and the longest step of a `scored` frame."""
-    seconds, step = _TIMING.unpack_from(frame.body)
-    cells = frame.rows * categories
-    probability = np.frombuffer(frame.body, np.float32, cells, _TIMING.size).reshape(frame.rows, categories)
-    status = np.frombuffer(frame.body, np.uint8, frame.rows, _TIMING.size + 4 * cells)
-    return probability, status, seconds, step
+def _checked(
+    answer: Answer, rows: int, categories: int
+) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.uint8]]:
+    if not isinstance(answer, Answer):
+        raise BadAnswer(f"{type(answer).__name__} in place of an Answer")
+    probability, status = np.asarray(answer.probability, np.float32), np.asarray(answer.status)
+    reason = np.asarray(answer.reason)
+    shapes = probability.shape, status.shape, reason.shape
+    if shapes != ((rows, categories), (rows,), (rows,)):
+        raise BadAnswer(f"shapes {shapes} for {rows} events, {categories} categories")
+    if not _within(status, _LAST_STATUS) or not _within(reason, _LAST_REASON):
+        raise BadAnswer("a status or a reason that is none")
+    return probability, status.astype(np.uint8, copy=False), reason.astype(np.uint8, copy=False)
+
+
+def _within(numbers: NDArray[Any], last: int) -> bool:
+    return not numbers.size or (numbers.max() <= last and (numbers.dtype == np.uint8 or numbers.min() >= 0))
+
+
+def _encode_evidence(evidence: Mapping[int, Sequence[Evidence]], rows: int) -> bytes:
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row, said in evidence.items():
+        if isinstance(row, bool) or not isinstance(row, int | np.integer) or not 0 <= row < rows:
+            raise BadAnswer("evidence for a row that is none")
+        for each in said:
+            if not isinstance(each, Evidence):
+                raise BadAnswer(f"{type(each).__name__} in place of Evidence")
+            try:
+                each.check()
+            except BadEvidence as error:
+                raise BadAnswer(str(error)) from None
+        found[int(row)] = [each.as_json() for each in said]
+    return json.dumps(found).encode()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timing:
+    """How a task went."""
+
+    seconds: float  # in `score`
+    step: int  # the longest stretch of rows between two hints
+
+
+def decode_answer(frame: Frame, categories: int) -> tuple[Answer, Timing]:
+    """What a `scored` frame says."""
+    rows, body = frame.rows, frame.body
+    seconds, step = _TIMING.unpack_from(body)
+    probability = np.frombuffer(body, np.float32, rows * categories, _TIMING.size).reshape(rows, categories)
+    at = _TIMING.size + probability.nbytes
+    status, reason = np.frombuffer(body, np.uint8, 2 * rows, at).reshape(2, rows)
+    evidence = _decode_evidence(rest) if (rest := body[at + 2 * rows :]) else {}
+    return Answer(probability, status, reason, evidence), Timing(seconds, step)
+
+
+def _decode_evidence(rest: bytes) -> dict[int, tuple[Evidence, ...]]:
+    return {int(row): tuple(map(Evidence.from_json, found)) for row, found in json.loads(rest).items()}
 
 
 def encode_raised(request: Frame, reason: Reason, hint: int, where: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What a detector is, how it is found by name, and the settings of the process that runs it.
+"""What a detector is and answers, how it is found by name, and the settings of the process that runs it.
 
 A detector is built by a factory, `Callable[[Mapping[str, Any]], Detector]`, which gets its options from the
 configuration. A factory is found by entry point (group `safestream.detectors`) or named as `module:callable`.
@@ -6,14 +6,16 @@ configuration. A factory is found by entry point (group `safestream.detectors`) 
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import entry_points
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.items import Items
 from schemas.errors import UserMistake
+from schemas.evidence import Evidence
 
 GROUP = "safestream.detectors"
 
@@ -25,8 +27,24 @@ BUILT_IN: Mapping[str, str] = {
 }
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What a detector says of `n` events and its `C` categories. What is wrong with it is the detector's fault."""
+
+    probability: NDArray[np.float32]  # (n, C) in 0..1; NaN wherever not scored
+    status: NDArray[np.uint8]  # (n,) schemas.statuses.Status
+    reason: NDArray[np.uint8]  # (n,) schemas.statuses.Reason; none where scored
+    evidence: Mapping[int, Sequence[Evidence]] = field(default_factory=dict)  # row → where and what was found
+
+    @classmethod
+    def scored(cls, probability: NDArray[Any], evidence: Mapping[int, Sequence[Evidence]] | None = None) -> Self:
+        """Every row has its probabilities."""
+        nothing = np.zeros(len(probability), np.uint8)
+        return cls(probability.astype(np.float32, copy=False), nothing, nothing.copy(), evidence or {})
+
+
 class Detector(Protocol):
-    """Gives each text a probability for each of its categories.
+    """Gives each event a probability for each of its categories.
 
     Its life: the factory loads it on the CPU and starts no thread (the process is forked afterwards); `warm` runs once
     in the process that scores; then `score`, again and again, from one thread.
@@ -48,16 +66,28 @@ class Detector(Protocol):
         ...
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        """The roles of the fields it reads, such as `text`."""
+    def modalities(self) -> tuple[str, ...]:
+        """The roles it reads: text, image, audio, video. A row that has none of them is `skipped` and not sent."""
+        ...
+
+    @property
+    def languages(self) -> frozenset[str] | None:
+        """BCP 47 primary tags that it was evaluated on; None: language does not matter to it."""
+        ...
+
+    @property
+    def cost_ms(self) -> float:
+        """Milliseconds of one core for a typical event, as declared: cheap detectors go first."""
         ...
 
     def warm(self) -> None:
         """Move to the device and run once. Raises whatever is wrong: the device is then at fault, no record."""
         ...
 
-    def score(self, texts: Sequence[str], at: Callable[[int], None]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Score `n` texts.
+    def score(self, items: Items, at: Callable[[int], None]) -> Answer:
+        """Score `n` events, each of which has something that the detector reads.
+
+        A row's answer depends on that row alone, not on its neighbours: an identical one may be reused.
 
         Args:
             at: to be called with `i` before work on row `i` begins, or on the micro-batch whose first row is `i`. It
@@ -65,7 +95,7 @@ class Detector(Protocol):
                 puts off the deadline.
 
         Returns:
-            Probabilities in 0..1, float32 (n, len(categories)), and a `schemas.statuses.Status` each, uint8 (n,).
+            An answer of `n` rows and len(categories) columns.
 
         Raises:
             Anything: the rows are then tried apart.
@@ -105,7 +135,26 @@ class Description:
     name: str
     version: str
     categories: tuple[str, ...]
-    reads: tuple[str, ...]
+    modalities: tuple[str, ...]
+    languages: frozenset[str] | None = None
+    cost_ms: float = 0.0
+
+    @classmethod
+    def of(cls, detector: Detector) -> Self:
+        """What a detector says of itself."""
+        said = detector.name, detector.version, tuple(detector.categories), tuple(detector.modalities)
+        return cls(*said, detector.languages, float(detector.cost_ms))
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return asdict(self) | {"languages": None if self.languages is None else sorted(self.languages)}
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> Self:
+        """What `as_json` gave."""
+        languages = None if said["languages"] is None else frozenset(said["languages"])
+        lists = {"categories": tuple(said["categories"]), "modalities": tuple(said["modalities"])}
+        return cls(**{**said, **lists, "languages": languages})
 
 
 def find_factory(spec: DetectorSpec) -> Factory:

@@ -2,14 +2,15 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.interface import Answer
+from detectors.items import Items
 from schemas.categories import Category
 from schemas.errors import UserMistake
 
@@ -28,7 +29,9 @@ class LexiconDetector:
 
     name = "lexicon"
     categories: tuple[str, ...] = (Category.HATE, Category.HARASSMENT, Category.PROFANITY)
-    reads = ("text",)
+    modalities = ("text",)
+    languages = None  # it knows the words of its list, and says nothing of any other
+    cost_ms = 0.02
 
     def __init__(self, content: str) -> None:
         """Take a word list as `lexicon.txt` explains it.
@@ -63,17 +66,17 @@ class LexiconDetector:
     def warm(self) -> None:
         """Nothing to warm."""
 
-    def score(self, texts: Sequence[str], at: Callable[[int], None]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    def score(self, items: Items, at: Callable[[int], None]) -> Answer:
         """The worst word's probability for each category; all `scored`."""
         found: dict[int, Vector] = {}
-        for row, text in enumerate(texts):
+        for row, text in enumerate(items.texts):
             at(row)
             if hits := self._hits(text.lower()):
                 found[row] = _worst(hits)
-        probability = np.zeros((len(texts), len(self.categories)), np.float32)
+        probability = np.zeros((len(items), len(self.categories)), np.float32)
         if found:
             probability[list(found)] = list(found.values())
-        return probability, np.zeros(len(texts), np.uint8)
+        return Answer.scored(probability)
 
     def _hits(self, lowered: str) -> list[Vector]:
         spaced = lowered if lowered.isascii() else _NO_WORD.sub(" ", lowered)

@@ -1,12 +1,13 @@
 """A detector that sees nothing dangerous: zeros. Measures the pipeline around it, or plays a device's latency."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.interface import Answer
+from detectors.items import Items
 from schemas.categories import Category
 from schemas.errors import UserMistake
 
@@ -17,7 +18,9 @@ class NullDetector:
     name = "null"
     version = "0"
     categories: tuple[str, ...] = (Category.HATE, Category.HARASSMENT, Category.PROFANITY)
-    reads = ("text",)
+    modalities = ("text",)
+    languages = None
+    cost_ms = 0.0
 
     def __init__(self, delay_ms_per_batch: float = 0.0, ms_per_event: float = 0.0) -> None:
         self._per_batch = delay_ms_per_batch / 1000
@@ -26,12 +29,12 @@ class NullDetector:
     def warm(self) -> None:
         """Nothing to warm."""
 
-    def score(self, texts: Sequence[str], at: Callable[[int], None]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    def score(self, items: Items, at: Callable[[int], None]) -> Answer:
         """Zeros, all `scored`, after the latency asked for."""
         at(0)
-        if seconds := self._per_batch + self._per_event * len(texts):
+        if seconds := self._per_batch + self._per_event * len(items):
             time.sleep(seconds)
-        return np.zeros((len(texts), len(self.categories)), np.float32), np.zeros(len(texts), np.uint8)
+        return Answer.scored(np.zeros((len(items), len(self.categories))))
 
 
 def build(options: Mapping[str, Any]) -> NullDetector:

@@ -1,13 +1,16 @@
 """A batch on its way through the detectors: which cells are settled, and what was said."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.interface import Description
+from detectors.interface import Answer, Description
+from detectors.items import Items
 from detectors.pace import ROW_UNITS
 from schemas.columns import Events, Score, Scores
+from schemas.evidence import Evidence
 from schemas.statuses import Reason, Status
 
 Rows = NDArray[np.int64]
@@ -23,6 +26,7 @@ class Columns:
         widths = [len(d.categories) for d in detectors]
         starts = np.cumsum([0, *widths]).tolist()
         self.slices = tuple(slice(start, start + width) for start, width in zip(starts, widths, strict=False))
+        self.modalities = tuple(frozenset(d.modalities) for d in detectors)
 
 
 class Batch:
@@ -30,23 +34,24 @@ class Batch:
 
     def __init__(self, number: int, events: Events, columns: Columns, max_attempts: int) -> None:
         self.number = number
-        self.texts = events.texts
-        self.units = np.fromiter(map(len, events.texts), np.float64, len(events)) + ROW_UNITS
+        self.items = Items(events.texts, events.languages, events.attachments)
+        units = {roles: self.items.units(roles) + ROW_UNITS for roles in set(columns.modalities)}
+        self.units = [units[roles] for roles in columns.modalities]  # of each row, by detector
         self._columns = columns
         shape = (len(events), len(columns.names))
         self._probability = np.full((len(events), len(columns.scores)), np.nan, np.float32)
         self._status = np.full(shape, Status.skipped, np.uint8)
         self._reason = np.zeros(shape, np.uint8)
+        self._evidence: dict[tuple[int, int], Sequence[Evidence]] = {}
         self._unsettled = np.ones(shape, np.bool_)
         self._left = self._unsettled.size
         worn = np.flatnonzero(events.attempts >= max_attempts)
-        empty = np.flatnonzero(self.units == ROW_UNITS)
-        for detector in range(len(columns.names)):
+        for detector, roles in enumerate(columns.modalities):
             self.fail(detector, worn, Reason.attempts)
-            self._settle(detector, self.unsettled(detector, empty))
+            self._settle(detector, self.unsettled(detector, np.flatnonzero(~self.items.readable(roles))))
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(self.items)
 
     @property
     def done(self) -> bool:
@@ -59,14 +64,20 @@ class Batch:
         found: Rows = np.flatnonzero(mask) if rows is None else rows[mask[rows]]
         return found
 
-    def score(self, detector: int, rows: Rows, probability: NDArray[np.float32], status: NDArray[np.uint8]) -> None:
-        """The detector's answer for `rows`; arrays as it gave them, without NaN where `scored`."""
-        first = self._unsettled[rows, detector]
-        rows, probability, status = rows[first], probability[first], status[first]
-        known = np.where((status == Status.scored)[:, None], probability, np.float32(np.nan))
+    def score(self, detector: int, rows: Rows, answer: Answer, valid: NDArray[np.bool_]) -> None:
+        """The detector's answer for `rows`, as far as it is valid."""
+        taken = valid & self._unsettled[rows, detector]
+        rows, status, reason = rows[taken], answer.status[taken], answer.reason[taken]
+        scored = status == Status.scored
+        known = np.where(scored[:, None], answer.probability[taken], np.float32(np.nan))
         self._probability[rows, self._columns.slices[detector]] = known
         self._status[rows, detector] = status
-        self._reason[rows, detector] = np.where(status == Status.error, Reason.raised, Reason.none)
+        unsaid = (status == Status.error) & (reason == Reason.none)
+        self._reason[rows, detector] = np.where(unsaid, Reason.raised, np.where(scored, Reason.none, reason))
+        if answer.evidence:
+            place = dict(zip(np.flatnonzero(taken).tolist(), rows.tolist(), strict=True))
+            found = {(place[at], detector): said for at, said in answer.evidence.items() if at in place}
+            self._evidence |= found
         self._settle(detector, rows)
 
     def fail(self, detector: int, rows: Rows, reason: Reason) -> None:
@@ -83,4 +94,4 @@ class Batch:
     def scores(self) -> Scores:
         """The result of a batch that is done."""
         c: Any = self._columns
-        return Scores(c.scores, c.names, c.versions, self._probability, self._status, self._reason)
+        return Scores(c.scores, c.names, c.versions, self._probability, self._status, self._reason, self._evidence)

@@ -28,7 +28,7 @@ class Pace:
 
     def measured(self, units: float, seconds: float, step: int) -> None:
         """A task came back."""
-        rate = seconds / units
+        rate = seconds / max(units, ROW_UNITS)  # a canary of no rows is as little as work gets
         self.per_unit = rate if self.per_unit is None else 0.8 * self.per_unit + 0.2 * rate
         self.slice_seconds = min(LONGEST_SLICE, self.slice_seconds * 1.05)
         self.step = max(self.step, step)

@@ -38,7 +38,7 @@ from typing import Any, Final
 import psutil
 
 from detectors import frames
-from detectors.interface import Detector, DetectorSpec, build
+from detectors.interface import Description, Detector, DetectorSpec, build
 from schemas.errors import UserMistake
 from schemas.statuses import Reason
 
@@ -146,11 +146,7 @@ def _load(specs: Sequence[DetectorSpec], control: socket.socket) -> list[Detecto
             _say(control, {"loading": spec.name})
             detectors.append(build(spec))
             _refuse_threads(spec.name)
-        described = [
-            {"name": d.name, "version": d.version, "categories": list(d.categories), "reads": list(d.reads)}
-            for d in detectors
-        ]
-        _say(control, {"loaded": described})
+        _say(control, {"loaded": [Description.of(detector).as_json() for detector in detectors]})
     except BaseException as error:  # noqa: BLE001 whatever a factory raises must reach the worker as words
         name = specs[len(detectors)].name if len(detectors) < len(specs) else ""
         mistake = isinstance(error, UserMistake)
@@ -208,16 +204,14 @@ def _answer(request: frames.Frame, detector: Detector, word: "memoryview[int]", 
     word[0] = base
     at, longest = _hints(word, base)
     try:
-        texts = frames.decode_texts(request)
+        items = frames.decode_items(request)
         if request.detector not in warm:
             detector.warm()
             warm.add(request.detector)
         started = time.perf_counter()
-        probability, status = detector.score(texts, at)
+        answer = detector.score(items, at)
         seconds = time.perf_counter() - started
-        return frames.encode_scores(
-            request, len(detector.categories), probability, status, seconds, longest(request.rows)
-        )
+        return frames.encode_answer(request, len(detector.categories), answer, seconds, longest(request.rows))
     except BaseException as error:  # noqa: BLE001 SystemExit and the like are a detector's fault as any other
         reason = Reason.memory if isinstance(error, MemoryError) else Reason.raised
         return frames.encode_raised(request, reason, word[0] - base - 1, _where(error))

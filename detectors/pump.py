@@ -166,12 +166,7 @@ class Pump:
                 raise UserMistake(content["failed"]) if content["mistake"] else Fatal(content["failed"])
             log.error("detector_not_loaded", where=content["failed"].partition(": ")[0])
         else:
-            self._loaded(
-                [
-                    Description(d["name"], d["version"], tuple(d["categories"]), tuple(d["reads"]))
-                    for d in content["loaded"]
-                ]
-            )
+            self._loaded([Description.from_json(each) for each in content["loaded"]])
 
     def _loaded(self, found: Sequence[Description]) -> None:
         if self._scheduler is None:

@@ -18,22 +18,15 @@ import structlog
 
 from detectors import breaker
 from detectors.breaker import Breaker
+from detectors.canary import canary
 from detectors.children import Child, Lane, Task, Work
 from detectors.docket import Counts, Docket
-from detectors.frames import Frame, Kind, decode_raised, decode_scores, encode_texts
+from detectors.frames import Frame, Kind, decode_answer, decode_raised, encode_items
 from detectors.interface import Description, ProcessSettings
 from detectors.outstanding import Batch
 from detectors.pace import ROW_UNITS, Pace
 from schemas.statuses import Reason, Status
 
-# Harmless, and like what is scored: a device that is well gives each a probability.
-CANARY: Final[Sequence[str]] = (
-    "Good morning!",
-    "Does anyone know whether the library is open on Saturdays?",
-    "We walked along the river, had tea, and were home before it rained.",
-    "ok",
-)
-_CANARY_UNITS: Final = np.fromiter(map(len, CANARY), np.float64) + ROW_UNITS
 _IN_FLIGHT: Final = 2  # tasks at the main process: one scored, one waiting
 _CANARY_LASTS: Final = 1.0  # seconds until a canary is stale for a trial
 _CANARY_SLACK: Final = 5.0  # seconds more than the deadline: a busy machine is no broken device
@@ -63,6 +56,8 @@ class Scheduler:
         self._allowance = settings.memory_mb << 20
         self._paces = [Pace(settings.deadline_ms / 1000) for _ in detectors]
         self._breakers = [Breaker() for _ in detectors]
+        self._canaries = [canary(d.modalities) for d in detectors]
+        self._cheap_first = sorted(range(len(detectors)), key=lambda d: detectors[d].cost_ms)
         self._batches: dict[Batch, None] = {}
         self._bulk: deque[Work] = deque()
         self._docket = Docket(self._paces, self.counts)
@@ -79,7 +74,7 @@ class Scheduler:
     def submit(self, batch: Batch) -> None:
         """Score this batch after those before it."""
         self._batches[batch] = None
-        for detector in range(len(self._detectors)):
+        for detector in self._cheap_first:
             rows = batch.unsettled(detector)
             if self._breakers[detector].is_open:
                 batch.fail(detector, rows, Reason.device)
@@ -224,7 +219,7 @@ class Scheduler:
         work = self._bulk.popleft()
         if work.batch is None or not len(rows := work.batch.unsettled(work.detector, work.rows)):
             return None
-        count = self._paces[work.detector].rows(work.batch.units[rows])
+        count = self._paces[work.detector].rows(work.batch.units[work.detector][rows])
         if count < len(rows):
             self._bulk.appendleft(Work(work.lane, work.detector, work.batch, rows[count:]))
         return Work(work.lane, work.detector, work.batch, rows[:count])
@@ -307,32 +302,33 @@ class Scheduler:
         return False
 
     def _send(self, child: Child, work: Work, now: float) -> None:
-        texts, units = CANARY, _CANARY_UNITS
-        if work.batch is not None:
-            texts = [work.batch.texts[row] for row in work.rows.tolist()]
-            units = work.batch.units[work.rows]
-        task = Task(self._next_task, work, float(units.sum()), float(units.max()), child.fresh)
+        if work.batch is None:
+            items = self._canaries[work.detector]
+            units = items.units() + ROW_UNITS
+        else:
+            items = work.batch.items.take(work.rows)
+            units = work.batch.units[work.detector][work.rows]
+        task = Task(self._next_task, work, float(units.sum()), float(units.max(initial=0)), child.fresh)
         self._next_task += 1
-        child.send(task, encode_texts(work.detector, task.number, texts), now)
+        child.send(task, encode_items(work.detector, task.number, items), now)
 
     # --- answers
 
     def _scored(self, child: Child, task: Task, frame: Frame, now: float) -> None:
         work, pace = task.work, self._paces[task.work.detector]
-        probability, status, seconds, step = decode_scores(frame, len(self._detectors[work.detector].categories))
+        answer, timing = decode_answer(frame, len(self._detectors[work.detector].categories))
         with np.errstate(invalid="ignore"):
-            valid = ((probability >= 0) & (probability <= 1)).all(axis=1) | (status != Status.scored)
-        valid &= status <= Status.error
+            within = ((answer.probability >= 0) & (answer.probability <= 1)).all(axis=1)
+        valid = within | (answer.status != Status.scored)
         if work.lane is Lane.canary:
-            well = bool(valid.all()) and not (status == Status.error).any()
+            well = bool(valid.all()) and not (answer.status == Status.error).any()
             self._canary_answered(child, task, well, "not a number", now)
         if work.lane is not Lane.trial:
-            pace.measured(task.units, seconds, step)
+            pace.measured(task.units, timing.seconds, timing.step)
         if work.batch is None:
             return
-        good = work.rows[valid]
-        work.batch.score(work.detector, good, probability[valid], status[valid])
-        if work.lane is Lane.trial and len(good):
+        work.batch.score(work.detector, work.rows, answer, valid)
+        if work.lane is Lane.trial and valid.any():
             self._docket.acquit(work)
         if work.batch in self._batches:
             for position in np.flatnonzero(~valid).tolist():

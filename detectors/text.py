@@ -19,11 +19,12 @@ from safetensors.torch import load_file
 from detectors.base_models import locate
 from detectors.calibration import Platt
 from detectors.encoder import load_encoder, merge_adapter
+from detectors.interface import Answer
+from detectors.items import Items
 from detectors.model_directory import SHIPPED, ModelDirectory, open_directory
 from detectors.packed import ATTENTION, pack, text_vectors, within_budget
 from detectors.tokenisation import chunks, load_tokenizer, pieces
 from schemas.errors import UserMistake
-from schemas.statuses import Status
 
 DEFAULT_MODEL: Final = SHIPPED / "text-minilm"
 
@@ -43,7 +44,9 @@ class TextDetector:
     """See `detectors.interface.Detector`. Not thread-safe."""
 
     name: Final = "text"
-    reads: Final = ("text",)
+    modalities: Final = ("text",)
+    languages: frozenset[str] | None = frozenset({"en"})
+    cost_ms: Final = 8.0
 
     def __init__(self, directory: ModelDirectory, options: Options) -> None:
         base = locate(directory.config.base.base())
@@ -66,14 +69,13 @@ class TextDetector:
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         torch.nn.ModuleList([self._encoder, self._head]).to(device)
-        self.score(["a first text"], lambda _: None)
+        self.score(Items.of(["a first text"]), lambda _: None)
 
-    def score(self, texts: Sequence[str], at: Callable[[int], None]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Probabilities (n, categories) and statuses (n,); `at(i)` before each micro-batch with its first row."""
-        logits = self.logits(texts, at)
+    def score(self, items: Items, at: Callable[[int], None]) -> Answer:
+        """Probabilities (n, categories); `at(i)` before each micro-batch with its first row."""
+        logits = self.logits(items.texts, at)
         columns = [platt.probability(logits[:, c]) for c, platt in enumerate(self._platt)]
-        status = np.full(len(texts), Status.scored, np.uint8)
-        return np.stack(columns, axis=1).astype(np.float32), status
+        return Answer.scored(np.stack(columns, axis=1))
 
     @torch.inference_mode()
     def logits(self, texts: Sequence[str], at: Callable[[int], None]) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ import numpy as np
 import typer
 
 from detectors.interface import Detector, DetectorSpec, build
+from detectors.items import Items
 from safestream.configuration import load
 from safestream.options import ConfigFile
 from safestream.progress import Progress
@@ -72,12 +73,15 @@ def _records(source: BinaryIO, reader: LineReader, name: str) -> Iterator[dict[s
 
 
 def _lines(detector: Detector, schema: Schema, records: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    texts = [schema.roles.join_text(record) for record in records]
-    asked = [i for i, text in enumerate(texts) if text]
-    status = np.full(len(texts), Status.skipped, np.uint8)
-    probability = np.full((len(texts), len(detector.categories)), np.nan, np.float32)
-    if asked:
-        probability[asked], status[asked] = detector.score([texts[i] for i in asked], lambda _: None)
+    roles = schema.roles
+    columns = zip(*((roles.join_text(r), roles.language_of(r), roles.attachments_of(r)) for r in records), strict=True)
+    items = Items(*map(list, columns))
+    asked = np.flatnonzero(items.readable(detector.modalities))
+    status = np.full(len(items), Status.skipped, np.uint8)
+    probability = np.full((len(items), len(detector.categories)), np.nan, np.float32)
+    if len(asked):
+        answer = detector.score(items.take(asked), lambda _: None)
+        probability[asked], status[asked] = answer.probability, answer.status
     within = ((probability >= 0) & (probability <= 1)).all(axis=1)
     status[(status == Status.scored) & ~within] = Status.error  # not a number is no answer
     for i, record in enumerate(records):

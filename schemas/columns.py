@@ -1,10 +1,14 @@
 """Columns that flow from decode to detect to decide: a batch is a few arrays, never a list of objects."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from schemas.attachments import Attachment
+from schemas.evidence import Evidence
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,13 +25,43 @@ class Events:
     timestamps_ms: list[int]  # the broker's, or the worker's where the record's own is absurd
     records: list[dict[str, Any]]  # as decoded from Avro
     texts: list[str]  # every field with the role `text`, joined by newlines; "" where there is none
+    languages: list[str]  # of the text, BCP 47 as the platform says; "" unknown
+    attachments: list[tuple[Attachment, ...]]  # () nearly always
     values: list[bytes]  # the record's own bytes, for the commitment in its leaf
     flags: NDArray[np.uint16]  # bits of `schemas.flags.Flag`
     attempts: NDArray[np.uint8]  # how often whole workers died at this record
     origins: dict[int, str]  # row → "topic-id/partition/offset" of the dead letter that it replays
+    earlier: "dict[int, Earlier]" = field(default_factory=dict)  # row → what is known of it from a first look
 
     def __len__(self) -> int:
         return len(self.records)
+
+    def take(self, rows: Sequence[int]) -> "Events":
+        """The rows at these positions, in their order."""
+
+        def column(values: list[Any]) -> list[Any]:
+            return [values[row] for row in rows]
+
+        def by_row(values: Mapping[int, Any]) -> dict[int, Any]:
+            return {at: values[row] for at, row in enumerate(rows) if row in values}
+
+        at = np.array(rows, np.intp)
+        return Events(
+            column(self.topics),
+            column(self.topic_ids),
+            column(self.partitions),
+            column(self.offsets),
+            column(self.timestamps_ms),
+            column(self.records),
+            column(self.texts),
+            column(self.languages),
+            column(self.attachments),
+            column(self.values),
+            self.flags[at],
+            self.attempts[at],
+            by_row(self.origins),
+            by_row(self.earlier),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +79,8 @@ class Scores:
     probability  float32 (n, len(columns)), NaN wherever the detector's status is not `scored`
     status       uint8 (n, len(detectors)), a `Status`
     reason       uint8 (n, len(detectors)), a `Reason`
+    evidence     (row, detector's place) → where and what was found, where a detector says
+    reused       bool (n, len(detectors)): the answer is that to an identical event shortly before; None: nowhere
     """
 
     columns: tuple[Score, ...]
@@ -53,6 +89,35 @@ class Scores:
     probability: NDArray[np.float32]
     status: NDArray[np.uint8]
     reason: NDArray[np.uint8]
+    evidence: Mapping[tuple[int, int], Sequence[Evidence]] = field(default_factory=dict)
+    reused: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.status)
+
+    def take(self, rows: Sequence[int]) -> "Scores":
+        """The rows at these positions, in their order."""
+        at = np.array(rows, np.intp)
+        places = {row: place for place, row in enumerate(rows)}
+        evidence = {(places[row], d): found for (row, d), found in self.evidence.items() if row in places}
+        reused = None if self.reused is None else self.reused[at]
+        return Scores(
+            self.columns,
+            self.detectors,
+            self.versions,
+            self.probability[at],
+            self.status[at],
+            self.reason[at],
+            evidence,
+            reused,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Earlier:
+    """What was found of one event when it was decided provisionally, and who is to look at it now."""
+
+    sequence: int  # of that decision
+    wanted: tuple[str, ...]  # detectors
+    follows: str  # the event's place, "topic-id/partition/offset"
+    scores: Scores  # one row

@@ -9,7 +9,10 @@ it: strings in a nullable field, in an array or in a map's values. A record belo
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Final, TypeAlias
+
+from schemas.attachments import Attachment, Finder, finder
 
 Path: TypeAlias = tuple[str, ...]  # field names from the outside in; arrays and maps are passed through
 
@@ -48,6 +51,7 @@ MEANINGS: Final[Mapping[Role, str]] = {
     Role.PROOF: "hashes, salts, signatures, versions",
 }
 
+MEDIA: Final = (Role.IMAGE, Role.AUDIO, Role.VIDEO)
 _READ_AS_STRINGS: Final = frozenset({Role.TEXT, Role.IMAGE, Role.AUDIO, Role.VIDEO, Role.ACCOUNT})
 
 
@@ -55,7 +59,7 @@ class BadRole(ValueError):
     """A role that is not known, or a field that can't have it; the message names the field."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Roles:
     """The fields of a schema by role, in schema order."""
 
@@ -80,6 +84,30 @@ class Roles:
             elif value:
                 texts.extend(values_at(value, path[1:]))
         return "\n".join(filter(None, texts))
+
+    def language_of(self, record: Mapping[str, Any]) -> str:
+        """What the platform says of a decoded record's language, a BCP 47 tag; "" where it says nothing."""
+        said = record.get("language") if self._tells_language else None
+        return said if isinstance(said, str) else ""
+
+    def attachments_of(self, record: Mapping[str, Any]) -> tuple[Attachment, ...]:
+        """The images, recordings and videos of a decoded record: by field name, then in the order of arrays."""
+        for name in self._media_fields:
+            if record.get(name):
+                return self._find_attachments(record)
+        return ()
+
+    @cached_property
+    def _tells_language(self) -> bool:
+        return ("language",) in self[Role.CONTEXT]
+
+    @cached_property
+    def _media_fields(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(path[0] for role in MEDIA for path in self[role]))
+
+    @cached_property
+    def _find_attachments(self) -> Finder:
+        return finder(sorted((path, role) for role in MEDIA for path in self[role]))
 
 
 def values_at(value: Any, path: Path) -> Iterator[Any]:

@@ -13,7 +13,10 @@ class Status(IntEnum):
 
 
 class Reason(IntEnum):
-    """Why a detector's status is `error`; `none` for every other status."""
+    """Why there is no score: for the status `error` always, for `abstained` where the detector says; else `none`.
+
+    Numbers stand in the log and never change: new ones go at the end.
+    """
 
     none = 0
     raised = 1  # it raised on this record alone
@@ -23,3 +26,7 @@ class Reason(IntEnum):
     not_a_number = 5  # NaN, infinity, or outside 0..1
     device = 6  # the device or the model is at fault, not the record; the breaker is open
     attempts = 7  # whole workers died at this record as often as the limit allows
+    media = 8  # an attachment can't be fetched or decoded: missing, truncated, too big, a bomb, not allowed
+    language = 9  # abstained: not evaluated in this language
+    unsure = 10  # abstained: it can't tell
+    remote = 11  # a server did not answer in time, or not as agreed

@@ -59,6 +59,8 @@ def events(records: Sequence[dict[str, Any]], **columns: Any) -> Events:
             "timestamps_ms": [NOW_MS - 1000 + i for i in range(n)],
             "records": list(records),
             "texts": [""] * n,
+            "languages": [""] * n,
+            "attachments": [()] * n,
             "values": [b"value %d" % i for i in range(n)],
             "flags": np.zeros(n, np.uint16),
             "attempts": np.zeros(n, np.uint8),

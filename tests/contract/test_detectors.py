@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from detectors.interface import Detector, DetectorSpec, build
+from detectors.items import Items
 from schemas.categories import Category
 from schemas.statuses import Status
 
@@ -27,12 +28,13 @@ def test_it_says_what_it_is(detector: Detector):
     assert detector.version
     assert set(detector.categories) <= set(Category)
     assert len(set(detector.categories)) == len(detector.categories) > 0
-    assert detector.reads
+    assert detector.modalities
 
 
 @pytest.mark.parametrize("n", [0, 1, len(TEXTS)])
 def test_its_answer_has_a_row_a_text_and_a_column_a_category(detector: Detector, n: int):
-    probability, status = detector.score(TEXTS[:n], quiet)
+    answer = detector.score(Items.of(TEXTS[:n]), quiet)
+    probability, status = answer.probability, answer.status
     assert probability.shape == (n, len(detector.categories))
     assert status.shape == (n,)
     assert (probability.dtype, status.dtype) == (np.float32, np.uint8)
@@ -42,13 +44,13 @@ def test_its_answer_has_a_row_a_text_and_a_column_a_category(detector: Detector,
 
 def test_hints_are_rows_and_ascend(detector: Detector):
     hints: list[int] = []
-    detector.score(TEXTS, hints.append)
+    detector.score(Items.of(TEXTS), hints.append)
     assert hints
     assert hints == sorted(hints)
     assert set(hints) <= set(range(len(TEXTS)))
 
 
 def test_a_text_has_the_same_score_alone_and_in_company(detector: Detector):
-    together, _ = detector.score(TEXTS, quiet)
-    alone = [detector.score([text], quiet)[0][0] for text in TEXTS]
+    together = detector.score(Items.of(TEXTS), quiet).probability
+    alone = [detector.score(Items.of([text]), quiet).probability[0] for text in TEXTS]
     np.testing.assert_allclose(together, alone, atol=1e-5)

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from detectors.interface import Answer
+from detectors.items import Items
 from schemas.categories import Category
 
 MOST_MEMORY = 3 << 30  # bytes: then it gives up, so that a failing test doesn't take the machine with it
@@ -38,7 +40,9 @@ class TripwireDetector:
     name = "tripwire"
     version = "1"
     categories = (Category.HARASSMENT, Category.HATE)
-    reads = ("text",)
+    modalities = ("text",)
+    languages = None
+    cost_ms = 1.0
 
     def __init__(self, hints: str = "rows", ms_per_event: float = 0.0, broken: str = "", sticky: bool = False) -> None:
         self._hints = hints
@@ -50,11 +54,12 @@ class TripwireDetector:
     def warm(self) -> None:
         self._check_device()
 
-    def score(self, texts: Sequence[str], at: Callable[[int], None]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    def score(self, items: Items, at: Callable[[int], None]) -> Answer:
         self._check_device()
+        texts = items.texts
         scores = np.zeros((len(texts), 2), np.float32)
         if self._broken and self._broken.exists():
-            return scores + np.float32(np.nan), np.zeros(len(texts), np.uint8)
+            return Answer.scored(scores + np.float32(np.nan))
         for row, text in enumerate(texts):
             self._hint(row, len(texts), at)
             if self._seconds:
@@ -62,7 +67,7 @@ class TripwireDetector:
             scores[row] = probability(text), 1 - probability(text)
             if "TRIP:" in text:
                 self._trip(text.partition("TRIP:")[2].split()[0], scores[row])
-        return scores, np.zeros(len(texts), np.uint8)
+        return Answer.scored(scores)
 
     def _hint(self, row: int, rows: int, at: Callable[[int], None]) -> None:
         if self._hints == "rows" or (self._hints.isdigit() and row % int(self._hints) == 0):

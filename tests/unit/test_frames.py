@@ -1,5 +1,8 @@
 """What travels between worker and scoring process comes out as it went in, however the stream cuts it."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +10,9 @@ from hypothesis import strategies as st
 
 from detectors import frames
 from detectors.frames import BadAnswer, Kind, Splitter
+from detectors.interface import Answer
+from detectors.items import Attachment, Items
+from schemas.evidence import Evidence
 from schemas.statuses import Reason
 
 ANY_TEXT = st.text(st.characters(), max_size=30)  # surrogates as well
@@ -17,26 +23,50 @@ def one(data: bytes) -> frames.Frame:
     return frame
 
 
-@given(texts=st.lists(ANY_TEXT, max_size=20), detector=st.integers(0, 255), task=st.integers(0, 2**43))
-def test_texts_come_out_as_they_went_in(texts: list[str], detector: int, task: int):
-    frame = one(frames.encode_texts(detector, task, texts))
-    assert (frame.kind, frame.detector, frame.rows, frame.task) == (Kind.score, detector, len(texts), task)
-    assert frames.decode_texts(frame) == texts
+ATTACHMENT = st.builds(
+    Attachment,
+    st.sampled_from(["image", "audio", "video"]),
+    ANY_TEXT,
+    st.none() | st.binary(min_size=32, max_size=32),
+)
+ROW = st.tuples(ANY_TEXT, st.sampled_from(["", "en", "pt-BR"]) | ANY_TEXT, st.lists(ATTACHMENT, max_size=3))
+EVIDENCE = st.builds(
+    Evidence,
+    st.text(max_size=8),
+    st.floats(0, 1),
+    attachment=st.none() | st.integers(0, 9),
+    box=st.none() | st.tuples(*[st.integers(0, 9999)] * 4),
+    start_ms=st.none() | st.integers(0, 10**7),
+    bank=st.none() | st.text(max_size=5),
+)
 
 
-@given(rows=st.integers(0, 20), categories=st.integers(0, 5), seed=st.integers(0, 100))
-def test_scores_come_out_as_they_went_in(rows: int, categories: int, seed: int):
+@given(rows=st.lists(ROW, max_size=20), detector=st.integers(0, 255), task=st.integers(0, 2**43))
+def test_items_come_out_as_they_went_in(rows: list[tuple[str, str, list[Attachment]]], detector: int, task: int):
+    texts, languages, attachments = ([row[column] for row in rows] for column in range(3))
+    frame = one(frames.encode_items(detector, task, Items(texts, languages, attachments)))
+    assert (frame.kind, frame.detector, frame.rows, frame.task) == (Kind.score, detector, len(rows), task)
+    out = frames.decode_items(frame)
+    assert (list(out.texts), list(out.languages)) == (texts, languages)
+    assert [list(found) for found in out.attachments] == attachments
+
+
+@given(rows=st.integers(1, 20), categories=st.integers(0, 5), seed=st.integers(0, 100), evidence=st.lists(EVIDENCE))
+def test_an_answer_comes_out_as_it_went_in(rows: int, categories: int, seed: int, evidence: list[Evidence]):
     random = np.random.default_rng(seed)
     probability = random.random((rows, categories), np.float32)
     probability[probability > 0.9] = np.nan
-    status = random.integers(0, 4, rows, np.uint8)
+    status, reason = random.integers(0, 4, rows, np.uint8), random.integers(0, 12, rows, np.uint8)
     request = one(frames.pack(Kind.score, 3, rows, 99))
-    answer = one(frames.encode_scores(request, categories, probability, status, 0.25, 7))
-    assert (answer.detector, answer.rows, answer.task) == (3, rows, 99)
-    out, statuses, seconds, step = frames.decode_scores(answer, categories)
-    np.testing.assert_array_equal(out, probability)
-    np.testing.assert_array_equal(statuses, status)
-    assert (seconds, step) == (0.25, 7)
+    said = {rows - 1: evidence} if evidence else {}
+    sent = one(frames.encode_answer(request, categories, Answer(probability, status, reason, said), 0.25, 7))
+    assert (sent.detector, sent.rows, sent.task) == (3, rows, 99)
+    answer, timing = frames.decode_answer(sent, categories)
+    np.testing.assert_array_equal(answer.probability, probability)
+    np.testing.assert_array_equal(answer.status, status)
+    np.testing.assert_array_equal(answer.reason, reason)
+    assert {row: list(found) for row, found in answer.evidence.items()} == said
+    assert (timing.seconds, timing.step) == (0.25, 7)
 
 
 @pytest.mark.parametrize("hint", [None, 0, 41])
@@ -48,7 +78,7 @@ def test_a_fault_comes_out_as_it_went_in(hint: int | None):
 
 @given(cuts=st.lists(st.integers(1, 40), max_size=30))
 def test_frames_are_found_wherever_the_stream_is_cut(cuts: list[int]):
-    stream = b"".join(frames.encode_texts(0, number, ["text"] * number) for number in range(6))
+    stream = b"".join(frames.encode_items(0, number, Items.of(["text"] * number)) for number in range(6))
     splitter, found, at = Splitter(), [], 0
     for size in [*cuts, len(stream)]:
         found += splitter.feed(stream[at : at + size])
@@ -57,8 +87,34 @@ def test_frames_are_found_wherever_the_stream_is_cut(cuts: list[int]):
     assert [frame.rows for frame in found] == list(range(6))
 
 
-@pytest.mark.parametrize(("shape", "statuses"), [((3, 2), 4), ((4, 3), 4), ((4,), 4), ((4, 2), 3)])
-def test_an_answer_of_the_wrong_shape_is_the_detectors_fault(shape: tuple[int, ...], statuses: int):
+@pytest.mark.parametrize(
+    ("shape", "statuses", "reasons"), [((3, 2), 4, 4), ((4, 3), 4, 4), ((4,), 4, 4), ((4, 2), 3, 4), ((4, 2), 4, 5)]
+)
+def test_an_answer_of_the_wrong_shape_is_the_detectors_fault(shape: tuple[int, ...], statuses: int, reasons: int):
     request = one(frames.pack(Kind.score, 0, 4, 1))
-    with pytest.raises(BadAnswer, match="4 texts, 2 categories"):
-        frames.encode_scores(request, 2, np.zeros(shape, np.float32), np.zeros(statuses, np.uint8), 0.0, 1)
+    answer = Answer(np.zeros(shape, np.float32), np.zeros(statuses, np.uint8), np.zeros(reasons, np.uint8))
+    with pytest.raises(BadAnswer, match="4 events, 2 categories"):
+        frames.encode_answer(request, 2, answer, 0.0, 1)
+
+
+GOOD = Answer.scored(np.zeros((4, 2)))
+MALFORMED: list[tuple[Any, str]] = [
+    ((GOOD.probability, GOOD.status), "tuple in place of an Answer"),
+    (replace(GOOD, status=np.array([0, 1, 2, 4])), "a status or a reason that is none"),
+    (replace(GOOD, status=np.array([0, -1, 2, 3])), "a status or a reason that is none"),
+    (replace(GOOD, reason=np.array([0, 0, 0, 99])), "a status or a reason that is none"),
+    (replace(GOOD, evidence={4: [Evidence("hate", 0.5)]}), "a row that is none"),
+    (replace(GOOD, evidence={"1": [Evidence("hate", 0.5)]}), "a row that is none"),
+    (replace(GOOD, evidence={1: [{"category": "hate"}]}), "dict in place of Evidence"),
+    (replace(GOOD, evidence={1: [Evidence("hate", float("nan"))]}), "its score is float"),
+    (replace(GOOD, evidence={1: [Evidence("hate", 0.5, box=(1, 2, 3))]}), "its box is tuple"),  # type: ignore[arg-type]
+    (replace(GOOD, evidence={1: [Evidence("hate", 0.5, hash=b"f0")]}), "its hash is bytes"),  # type: ignore[arg-type]
+    (replace(GOOD, evidence={1: [Evidence("hate", 0.5, frame=np.int64(3))]}), "its frame is int64"),  # type: ignore[arg-type]
+]
+
+
+@pytest.mark.parametrize(("answer", "said"), MALFORMED, ids=[said for _, said in MALFORMED])
+def test_a_malformed_answer_is_the_detectors_fault(answer: Any, said: str):
+    request = one(frames.pack(Kind.score, 0, 4, 1))
+    with pytest.raises(BadAnswer, match=said):
+        frames.encode_answer(request, 2, answer, 0.0, 1)

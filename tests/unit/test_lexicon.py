@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from detectors.interface import DetectorSpec, build
+from detectors.items import Items
 from detectors.lexicon import WORDS, LexiconDetector
 from schemas.errors import UserMistake
 
@@ -40,25 +41,26 @@ def lexicon() -> LexiconDetector:
 @pytest.mark.parametrize(("text", "category"), HITS)
 def test_hits(lexicon: LexiconDetector, text: str, category: int):
     for _ in range(2):  # what it learns about tokens changes no score
-        assert lexicon.score([text], lambda _: None)[0][0, category] > 0.5
+        assert lexicon.score(Items.of([text]), lambda _: None).probability[0, category] > 0.5
 
 
 @pytest.mark.parametrize("text", NEAR_MISSES)
 def test_near_misses(lexicon: LexiconDetector, text: str):
     for _ in range(2):
-        assert not lexicon.score([text], lambda _: None)[0].any()
+        assert not lexicon.score(Items.of([text]), lambda _: None).probability.any()
 
 
 def test_the_worst_word_counts_for_each_category(lexicon: LexiconDetector):
-    scores, status = lexicon.score(["damn", "damn fuck", "damn idiot", "fine"], lambda _: None)
+    answer = lexicon.score(Items.of(["damn", "damn fuck", "damn idiot", "fine"]), lambda _: None)
+    scores = answer.probability
     assert scores[:, PROFANITY].tolist() == pytest.approx([0.5, 0.95, 0.5, 0.0])
     assert scores[:, HARASSMENT].tolist() == pytest.approx([0.0, 0.0, 0.8, 0.0])
-    assert not status.any()
+    assert not answer.status.any()
 
 
 def test_a_hint_is_given_before_each_row(lexicon: LexiconDetector):
     hints: list[int] = []
-    lexicon.score(["a", "b", "c"], hints.append)
+    lexicon.score(Items.of(["a", "b", "c"]), hints.append)
     assert hints == [0, 1, 2]
 
 
@@ -67,7 +69,7 @@ def test_another_list_is_another_version(tmp_path: Path):
     path.write_text("profanity 0.9 frak\n", encoding="utf-8")
     other = build(DetectorSpec("lexicon", {"words": str(path)}))
     assert other.version != build(DetectorSpec("lexicon")).version
-    assert other.score(["frak"], lambda _: None)[0].max() == pytest.approx(0.9)
+    assert other.score(Items.of(["frak"]), lambda _: None).probability.max() == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize("line", ["profanity frak", "rude 0.9 frak", "profanity 1.9 frak", "profanity nine frak"])

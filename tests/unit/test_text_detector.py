@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from detectors.base_models import locate
 from detectors.encoder import load_encoder
+from detectors.items import Items
 from detectors.model_directory import open_directory
 from detectors.packed import ATTENTION, pack, text_vectors, within_budget
 from detectors.text import DEFAULT_MODEL, TextDetector, build
@@ -37,6 +39,10 @@ def quiet(_: int) -> None:
     """Nobody waits for hints."""
 
 
+def probabilities(detector: TextDetector, texts: list[str]) -> NDArray[np.float32]:
+    return detector.score(Items.of(texts), quiet).probability
+
+
 @pytest.fixture(scope="module")
 def detector():
     loaded = build({"precision": "float32", "device": "cpu"})
@@ -50,15 +56,15 @@ def base():
 
 
 def test_a_score_is_the_same_whatever_its_neighbours_and_the_budget(detector: TextDetector):
-    alone = np.concatenate([detector.score([text], quiet)[0] for text in TEXTS])
+    alone = np.concatenate([probabilities(detector, [text]) for text in TEXTS])
     rng = random.Random(1)
     for budget in (256, 1024):
         other = build({"precision": "float32", "device": "cpu", "token_budget": budget})
         order = [i for i in range(len(TEXTS)) for _ in range(3)]
         rng.shuffle(order)
-        together, status = other.score([TEXTS[i] for i in order], quiet)
-        assert np.abs(together - alone[order]).max() < 1e-5
-        assert (status == Status.scored).all()
+        together = other.score(Items.of([TEXTS[i] for i in order]), quiet)
+        assert np.abs(together.probability - alone[order]).max() < 1e-5
+        assert (together.status == Status.scored).all()
 
 
 def test_packed_attention_equals_padded_attention(base: Path):
@@ -83,11 +89,11 @@ def test_a_mask_is_refused_rather_than_ignored(base: Path):
 def test_bfloat16_moves_a_probability_by_little(detector: TextDetector):
     half = build({"precision": "bfloat16", "device": "cpu"})
     half.warm()
-    assert np.abs(half.score(TEXTS, quiet)[0] - detector.score(TEXTS, quiet)[0]).max() < 0.05
+    assert np.abs(probabilities(half, TEXTS) - probabilities(detector, TEXTS)).max() < 0.05
 
 
 def test_abuse_scores_above_the_harmless_in_its_category(detector: TextDetector):
-    scores, _ = detector.score(TEXTS, quiet)
+    scores = probabilities(detector, TEXTS)
     hate, harassment, profanity = (detector.categories.index(name) for name in ("hate", "harassment", "profanity"))
     for harmless in (0, 4, 5):
         assert scores[3, hate] > scores[harmless, hate] + 0.3
@@ -119,15 +125,15 @@ def test_dressed_up_letters_are_read_as_plain_ones(base: Path, disguised: str):
     "text", ["", " ", "\x00", "\ud800", "\u202e", "\ufdfa" * 50, "a" * 200_000, "\N{PILE OF POO}" * 5_000]
 )
 def test_no_text_is_too_odd_to_score(detector: TextDetector, text: str):
-    scores, status = detector.score([text], quiet)
-    assert ((scores >= 0) & (scores <= 1)).all()
-    assert status.tolist() == [Status.scored]
+    answer = detector.score(Items.of([text]), quiet)
+    assert ((answer.probability >= 0) & (answer.probability <= 1)).all()
+    assert answer.status.tolist() == [Status.scored]
 
 
 def test_no_texts_give_no_scores(detector: TextDetector):
-    scores, status = detector.score([], quiet)
-    assert scores.shape == (0, len(detector.categories))
-    assert status.shape == (0,)
+    answer = detector.score(Items.of([]), quiet)
+    assert answer.probability.shape == (0, len(detector.categories))
+    assert answer.status.shape == (0,)
 
 
 @pytest.mark.parametrize("before", [0, 400, 1000])
@@ -135,7 +141,7 @@ def test_abuse_is_found_wherever_it_stands_in_a_long_text(detector: TextDetector
     filler = "The committee will meet on Tuesday to discuss the new timetable . "
     long = filler * (before // 10) + TEXTS[1] + " . " + filler * ((1500 - before) // 10)
     harassment = detector.categories.index("harassment")
-    with_it, without = detector.score([long, filler * 150], quiet)[0][:, harassment]
+    with_it, without = probabilities(detector, [long, filler * 150])[:, harassment]
     assert with_it > without + 0.05
 
 
@@ -157,7 +163,7 @@ def test_of_a_very_long_text_evenly_spread_chunks_are_read():
 
 def test_a_text_of_a_hundred_thousand_characters_costs_bounded_work(detector: TextDetector):
     began = time.process_time()
-    detector.score(["word " * 20_000], quiet)
+    detector.score(Items.of(["word " * 20_000]), quiet)
     assert time.process_time() - began < 30
 
 
@@ -171,7 +177,7 @@ def test_runs_keep_within_the_budget_and_leave_nothing_out():
 
 def test_a_hint_comes_before_each_micro_batch(detector: TextDetector):
     hints: list[int] = []
-    detector.score([TEXTS[5]] * 40, hints.append)
+    detector.score(Items.of([TEXTS[5]] * 40), hints.append)
     assert hints[0] == 0
     assert hints == sorted(hints)
     assert len(hints) > 3
@@ -182,13 +188,14 @@ def test_it_may_be_loaded_before_a_fork_and_used_after():
     """As the detector process does it: the child scores what the parent loaded, and a second child does too."""
     script = f"""
 import os
+from detectors.items import Items
 from detectors.text import build
 detector = build({{}})
 for _ in range(2):
     child = os.fork()
     if child == 0:
         detector.warm()
-        p, _ = detector.score([{TEXTS[1]!r}] * 40, lambda i: None)
+        p = detector.score(Items.of([{TEXTS[1]!r}] * 40), lambda i: None).probability
         os._exit(0 if p.max() > 0.5 else 3)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 """
@@ -201,7 +208,7 @@ def test_loading_and_scoring_touch_no_network(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    build({"device": "cpu"}).score(["hello"], quiet)
+    build({"device": "cpu"}).score(Items.of(["hello"]), quiet)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from detectors.base_models import locate
+from detectors.items import Items
 from detectors.model_directory import open_directory
 from detectors.text import build
 from detectors.training.datasets import CATEGORIES, Examples, cleaned, load
@@ -86,7 +87,8 @@ def test_from_data_to_a_directory_that_scores(data: Path, tmp_path: Path):
     recipe = Recipe(epochs=1, quotas=dict.fromkeys(QUOTAS, (48, 48)), learning_rate=3e-3)
     card = train(data, tmp_path / "model", recipe, lines.append)
     detector = build({"model": tmp_path / "model", "device": "cpu"})
-    scores, _ = detector.score([sentence(9001, bad=True), sentence(9002, bad=False)], lambda _: None)
+    items = Items.of([sentence(9001, bad=True), sentence(9002, bad=False)])
+    scores = detector.score(items, lambda _: None).probability
     assert (scores[0] > scores[1]).all()
     assert card.model_dump(mode="json") == open_directory(tmp_path / "model").card.model_dump(mode="json")
     assert card.evaluation["test"]["hate"]["roc_auc"] > 0.8
