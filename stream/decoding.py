@@ -70,6 +70,8 @@ class Columns:
         self.texts: list[str] = []
         self.languages: list[str] = []
         self.attachments: list[tuple[Attachment, ...]] = []
+        self.languages: list[str] = []
+        self.attachments: list[tuple[Attachment, ...]] = []
         self.values: list[bytes] = []
         self.flags: list[int] = []
         self.attempts: list[int] = []
@@ -110,6 +112,8 @@ class Columns:
         self.timestamps.append(timestamp_ms)
         self.records.append(record)
         self.texts.append(text)
+        self.languages.append(roles.language_of(record))
+        self.attachments.append(roles.attachments_of(record))
         self.languages.append(roles.language_of(record))
         self.attachments.append(roles.attachments_of(record))
         self.values.append(value)
