@@ -20,14 +20,14 @@ import numpy as np
 
 from enforcement.conditions import facts
 from enforcement.decide import Policy, decide
-from enforcement.judge import Judge, Verdicts
+from enforcement.judge import Judge, Schemas, Verdicts
 from enforcement.pack_model import PackFile
 from enforcement.packs import Pack, load_pack
 from schemas.columns import Events, Score, Scores
 from schemas.leaf_header import BODY_START, HEADER_START
 from schemas.registry import Schema, open_registry
 from schemas.statuses import Status
-from schemas.topics import AUDIT, COMMENTS, DECISIONS, LEDGER_INPUTS
+from schemas.topics import AUDIT, COMMENTS, DECISIONS, LEDGER_INPUTS, SECOND_LOOK
 from schemas.wire import FRAME_BYTES, frame
 
 NOW_MS = 1_790_000_000_000
@@ -139,7 +139,8 @@ def main() -> None:
     registry = open_registry()
     decision, leaf, ledger = (registry.latest(topic) for topic in (DECISIONS, AUDIT, LEDGER_INPUTS))
     pack = load_pack()
-    judge = Judge(pack, "cluster", decision, leaf, ledger, COLUMNS, DETECTORS, VERSIONS, registry.by_id)
+    schemas = Schemas(decision, leaf, ledger, registry.latest(SECOND_LOOK))
+    judge = Judge(pack, "cluster", schemas, COLUMNS, DETECTORS, VERSIONS, registry.by_id)
     events, scores = batch(n)
     assert (scores.status == Status.scored).all()
     verdicts = judge.judge(events, scores, NOW_MS)

@@ -5,6 +5,7 @@ Everything that can decide about an event is an outcome, and they stand in one r
     deletion                       nothing is left to judge: allowed, whatever else applies
     a rule of the pack             its score reached its threshold and its conditions hold
     on_missing.DETECTOR.STATUS     a score is missing, and this is what the pack says of it
+    second_look.DETECTOR           a detector that works elsewhere is still to look, and this holds meanwhile
     allowed                        applies always
 
 The first that applies decides. Where a rule and a missing score are equally strict, the rule does: it says more; among
@@ -18,6 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from enforcement.cascade import Cascade
 from enforcement.conditions import DELETE, Conditions, Facts, check
 from enforcement.pack_model import Rule, Threshold
 from enforcement.packs import Pack
@@ -60,6 +62,7 @@ class Decisions:
     score        float32 (n,), what the deciding rule compared; NaN where no rule decided
     fired        bool (n, rules), every rule that fired
     missing      bool (n, detectors)
+    later        bool (n, policy.second_look), who is still to look at it: then the decision is provisional
     degraded     bool (n,)
     deadline_ms  int64 (n,), by when a hold must end, milliseconds since 1970; NO_DEADLINE for what is no hold
     """
@@ -68,6 +71,7 @@ class Decisions:
     score: NDArray[np.float32]
     fired: NDArray[np.bool_]
     missing: NDArray[np.bool_]
+    later: NDArray[np.bool_]
     degraded: NDArray[np.bool_]
     deadline_ms: NDArray[np.int64]
 
@@ -81,6 +85,7 @@ class Policy:
     Attributes:
         rules: those that can fire; the columns of `Decisions.fired`.
         outcomes: everything that can decide, strictest first, and POLICY_ERROR as the last.
+        second_look: detectors that are asked later, by a worker that has them.
         notices: rules that can't fire here, because no detector gives what they read.
 
     Raises:
@@ -91,10 +96,13 @@ class Policy:
         self.pack, self.columns = pack, tuple(columns)
         self.detectors, self.versions = tuple(detectors), tuple(versions)
         _check_versions(pack, dict(zip(detectors, versions, strict=True)))
+        elsewhere = {n: a for n, a in pack.file.detectors.items() if a.second_look and n not in self.detectors}
+        self.second_look = tuple(elsewhere)
+        self.cascade = Cascade(list(elsewhere.values()), self.columns, self.detectors)
         self._detector_of = [self.detectors.index(column.detector) for column in self.columns]
         reads = [(rule, read) for rule in pack.file.rules if (read := self._read_by(rule))]
         self.rules = [rule for rule, _ in reads]
-        inert = [rule for rule in pack.file.rules if rule not in self.rules]
+        inert = [r for r in pack.file.rules if r not in self.rules and r.detector not in self.second_look]
         self.notices = [f"rule {rule.id}: no detector gives {rule.detector or rule.category}; inert" for rule in inert]
         distinct = list(dict.fromkeys(read for _, read in reads))
         self.signals = [list(read) for read in distinct]  # columns of which a signal is the largest
@@ -151,14 +159,16 @@ def decide(policy: Policy, facts: Facts, scores: Scores, as_of_ms: int) -> Decis
     fired &= ~deleted[:, None]
     absent = [scores.status == status for status in MISSING]
     missing = np.logical_or(*absent) & ~deleted[:, None]
+    later = policy.cascade.asked(facts, scores)
     always = np.ones((len(facts), 1), dtype=bool)
-    applies = np.concatenate((deleted[:, None], fired, *absent, always), axis=1)[:, policy.order]
+    applies = np.concatenate((deleted[:, None], fired, *absent, later, always), axis=1)[:, policy.order]
     outcome = applies.argmax(axis=1)
     return Decisions(
         outcome,
         _deciding_score(policy, outcome, seen),
         fired,
         missing,
+        later,
         missing.any(axis=1),
         np.where(policy.holds[outcome], as_of_ms + policy.hold_ms, NO_DEADLINE),
     )
@@ -171,6 +181,7 @@ def failed(policy: Policy, detectors: int, as_of_ms: int) -> Decisions:
         np.array([np.nan], dtype=np.float32),
         np.zeros((1, len(policy.rules)), dtype=bool),
         np.zeros((1, detectors), dtype=bool),
+        np.zeros((1, len(policy.second_look)), dtype=bool),
         np.ones(1, dtype=bool),
         np.array([as_of_ms + policy.hold_ms], dtype=np.int64),
     )
@@ -200,7 +211,8 @@ def _strictest_first(policy: Policy) -> tuple[list[Outcome], NDArray[np.intp]]:
         for r, t in zip(policy.rules, policy.thresholds, strict=True)
     ]
     gone = [_missing(policy.pack, detector, status) for status in MISSING for detector in policy.detectors]
-    built = [DELETION, *rules, *gone, ALLOWED]
+    later = [_later(policy.pack, detector) for detector in policy.second_look]
+    built = [DELETION, *rules, *gone, *later, ALLOWED]
     middle = sorted(range(1, len(built) - 1), key=lambda i: -built[i].action)  # stable: rules before what is missing
     order = [0, *middle, len(built) - 1]
     return [*(built[i] for i in order), POLICY_ERROR], np.array(order, dtype=np.intp)
@@ -211,13 +223,17 @@ def _missing(pack: Pack, detector: str, status: Status) -> Outcome:
     return Outcome(action, f"on_missing.{detector}.{status.name}", reason=_MISSING_REASON if action else None)
 
 
+def _later(pack: Pack, detector: str) -> Outcome:
+    action = pack.file.detectors[detector].meanwhile
+    return Outcome(action, f"second_look.{detector}", reason=_MISSING_REASON if action else None)
+
+
 def _check_versions(pack: Pack, versions: dict[str, str]) -> None:
-    for name, threshold in pack.file.thresholds.items():
-        if threshold.model_version and threshold.detector in versions:
-            running = versions[threshold.detector]
-            if running != threshold.model_version:
-                raise UserMistake(
-                    f"{pack.folder}: the threshold {name!r} is for version {threshold.model_version} of the detector "
-                    f"{threshold.detector!r}, and {running} runs: check it against that model's card, and name that "
-                    f"version in the pack, or in a copy of it that policy.pack names"
-                )
+    for what, detector, version in pack.bound:
+        running = versions.get(detector, version)
+        if running != version:
+            raise UserMistake(
+                f"{pack.folder}: {what} is for version {version} of the detector {detector!r}, and {running} runs: "
+                f"check it against that model's card, and name that version in the pack, or in a copy of it that "
+                f"policy.pack names"
+            )

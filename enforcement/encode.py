@@ -20,7 +20,7 @@ from enforcement import identity
 from enforcement.audit.leaf import SALT_BYTES, LeafBodies
 from enforcement.conditions import Facts
 from enforcement.decide import NO_DEADLINE, Decisions, Outcome, Policy
-from enforcement.records import Column, Record, row_keys, varints
+from enforcement.records import Column, Field, Record, row_keys, varints
 from schemas import flags
 from schemas.columns import Events, Scores
 from schemas.registry import Schema
@@ -29,7 +29,8 @@ from schemas.wire import frame
 
 UNKNOWN: Final = "unknown"  # an operation that is no string
 
-_SEQUENCE: Final = 0  # the first decision about an event
+_FIRST: Final = 0  # sequence of the first decision about an event
+_MOST_EVIDENCE: Final = 32  # findings of an event that are written down, the strongest
 _STATUSES: Final = {status.value: status.name for status in Status}
 _REASONS: Final = {reason.value: reason.name for reason in Reason}
 
@@ -49,6 +50,7 @@ class Ruling:
     offsets: list[bytes]  # Avro longs
     times: list[bytes]  # Avro longs, milliseconds
     deadlines: list[int | None]
+    sequences: list[int]
 
     @classmethod
     def of(
@@ -68,6 +70,7 @@ class Ruling:
             varints(np.array(events.offsets, dtype=np.int64)),
             varints(np.array(events.timestamps_ms, dtype=np.int64)),
             [None if ms == NO_DEADLINE else ms for ms in decided.deadline_ms.tolist()],
+            _sequences(events),
         )
 
     def __len__(self) -> int:
@@ -80,6 +83,7 @@ class DecisionEncoder:
     def __init__(self, policy: Policy, schema: Schema) -> None:
         self._record = record = Record(schema.raw, before=frame(schema.id))
         self._missing = _names(policy.detectors)
+        self._later = _names(policy.second_look)
         self._outcomes = [record.run(_outcome(outcome) | _more(outcome)) for outcome in policy.outcomes]
         self._worker = record.run(_pack(policy) | {"models": _models(policy)})
 
@@ -106,9 +110,11 @@ class DecisionEncoder:
             "degraded": record["degraded"].choices(decided.degraded.tolist()),
             "missing": record["missing"].choices(row_keys(decided.missing), self._missing),
             "hold_deadline": record["hold_deadline"].choices(ruling.deadlines),
-            "sequence": record["sequence"].constant(_SEQUENCE),
+            "sequence": record["sequence"].choices(ruling.sequences),
             "decided_at": record["decided_at"].constant(ruling.now_ms),
             "pack pack_version models": self._worker,
+            "second_look": record["second_look"].choices(row_keys(decided.later), self._later),
+            "evidence": _evidence(record["evidence"], ruling),
         }
         return record.rows(len(ruling), columns)
 
@@ -119,6 +125,7 @@ class LeafEncoder:
     def __init__(self, policy: Policy, bodies: LeafBodies) -> None:
         self._record = record = bodies.decision_record()
         self._fired = _names([rule.id for rule in policy.rules])
+        self._later, self._detectors = _names(policy.second_look), _names(policy.detectors)
         self._outcomes = [record.run(_outcome(o) | {"review": o.review}) for o in policy.outcomes]
         thresholds = [{"name": name, "value": float(np.float32(t.value))} for name, t in policy.thresholds_by_name]
         columns = [{"detector": column.detector, "category": column.category} for column in policy.columns]
@@ -139,7 +146,7 @@ class LeafEncoder:
             "operation": record["operation"].choices(ruling.facts.operation),
             "flags": record["flags"].choices(events.flags.tolist(), flags.names),
             "attempts": record["attempts"].choices(events.attempts.tolist()),
-            "origin": self._origins(events),
+            "origin": _sparse(record["origin"], events.origins, len(events)),
             "scores": record["scores"].float_rows(scores.probability),
             "statuses": record["statuses"].choices(row_keys(scores.status), _all_of(_STATUSES)),
             "reasons": record["reasons"].choices(row_keys(scores.reason), _all_of(_REASONS)),
@@ -148,17 +155,19 @@ class LeafEncoder:
             "action rule category threshold review": [self._outcomes[i] for i in decided.outcome.tolist()],
             "degraded": record["degraded"].choices(decided.degraded.tolist()),
             "hold_deadline": record["hold_deadline"].choices(ruling.deadlines),
-            "sequence": record["sequence"].constant(_SEQUENCE),
+            "sequence": record["sequence"].choices(ruling.sequences),
             "decided_at": record["decided_at"].constant(ruling.now_ms),
             "pack pack_version thresholds models columns": self._worker,
+            "follows": _sparse(record["follows"], {i: e.follows for i, e in events.earlier.items()}, len(events)),
+            "second_look": record["second_look"].choices(row_keys(decided.later), self._later),
+            "reused": self._reused(scores),
+            "evidence": _evidence(record["evidence"], ruling),
         }
         return record.rows(len(ruling), columns)
 
-    def _origins(self, events: Events) -> Column:
-        field, origins = self._record["origin"], events.origins
-        if not origins:
-            return field.constant(None)
-        return field.strings(origins.get(row) for row in range(len(events)))
+    def _reused(self, scores: Scores) -> Column:
+        field = self._record["reused"]
+        return field.constant([]) if scores.reused is None else field.choices(row_keys(scores.reused), self._detectors)
 
 
 class LedgerEncoder:
@@ -186,13 +195,42 @@ class LedgerEncoder:
             "content_type": record["content_type"].choices(ruling.facts.content_type[i] for i in rows),
             "action rule category": [self._outcomes[outcome] for outcome in outcomes],
             "degraded": record["degraded"].choices(degraded),
-            "sequence": record["sequence"].constant(_SEQUENCE),
+            "sequence": record["sequence"].choices(ruling.sequences[i] for i in rows),
             "decided_at": record["decided_at"].constant(ruling.now_ms),
         }
         inputs: list[bytes | None] = [None] * len(ruling)
         for row, value in zip(rows, record.rows(len(rows), columns), strict=True):
             inputs[row] = value
         return inputs
+
+
+def evidence_of(scores: Scores, row: int) -> list[dict[str, Any]]:
+    """What the detectors found in an event, the strongest findings first, as the schemas have it."""
+    found = [
+        (name, each) for place, name in enumerate(scores.detectors) for each in scores.evidence.get((row, place), ())
+    ]
+    found.sort(key=lambda pair: -pair[1].score)
+    return [{"detector": name} | each.as_json() for name, each in found[:_MOST_EVIDENCE]]
+
+
+def _evidence(field: Field, ruling: Ruling) -> Column:
+    nothing = field.constant([])
+    rows = {row for row, _ in ruling.scores.evidence}
+    if not rows:
+        return nothing
+    return [field.constant(evidence_of(ruling.scores, i)) if i in rows else nothing for i in range(len(ruling))]
+
+
+def _sparse(field: Field, values: Mapping[int, str], n: int) -> Column:
+    """A nullable string that hardly any row has."""
+    return field.strings(values.get(row) for row in range(n)) if values else field.constant(None)
+
+
+def _sequences(events: Events) -> list[int]:
+    sequences = [_FIRST] * len(events)
+    for row, earlier in events.earlier.items():
+        sequences[row] = earlier.sequence + 1
+    return sequences
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """What a policy pack may say: the shape of `pack.yaml`. The rest is checked in `enforcement.packs`."""
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from schemas.actions import RESTRICTIONS, Action
 from schemas.categories import Category
@@ -62,6 +62,40 @@ class Rule(_Part):
     review: bool = Field(default=False, description="Whether a person should look at it as well.")
 
 
+class Band(_Part):
+    """Scores of a cheap detector that leave open what is right. A card says how its bands were chosen."""
+
+    detector: str
+    category: Category = Field(strict=False)
+    low: float = Field(ge=0, le=1, description="From this probability on.")
+    high: float = Field(gt=0, le=1, description="To below this probability.")
+    model_version: str | None = Field(default=None, description="The version of the detector's model; null: any.")
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"low {self.low} is not under high {self.high}")
+        return self
+
+
+class Asking(_Part):
+    """When a detector is asked. One that the pack does not list is asked about everything it can read."""
+
+    when: When = When()
+    unsure: tuple[Band, ...] = Field(
+        default=(), strict=False, description="Asked where one of these bands holds; without any: wherever `when` does."
+    )
+    second_look: bool = Field(
+        default=False, description="It works from moderation.second-look; until then the decision is provisional."
+    )
+    meanwhile: Annotated[Action, BeforeValidator(as_action)] = Field(
+        default=Action.allow, description="The mildest that a provisional decision may be."
+    )
+    policies: dict[str, str] = Field(
+        default_factory=dict, description="Category → the policy's text, for a detector that reads it (an LLM guard)."
+    )
+
+
 class Hold(_Part):
     """What every hold gets."""
 
@@ -78,4 +112,7 @@ class PackFile(_Part):
     on_missing: dict[str, dict[MissingStatus, Annotated[Action, BeforeValidator(as_action)]]] = Field(
         default_factory=dict,
         description="Detector → status → action where a score is missing; hold where it is not said.",
+    )
+    detectors: dict[str, Asking] = Field(
+        default_factory=dict, description="Detector → when it is asked; about everything where it is not said."
     )

@@ -5,14 +5,14 @@ A pack is data. Its version is the SHA-256 of the bytes of `pack.yaml`, so anybo
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from pydantic import ValidationError
 
 from enforcement.located_yaml import Document, Mistakes, Problem
-from enforcement.pack_model import PackFile
+from enforcement.pack_model import Asking, Band, PackFile
 from schemas.actions import Action
 from schemas.errors import UserMistake
 
@@ -38,10 +38,26 @@ class Pack:
         return self.file.name
 
     @property
+    def bound(self) -> Iterator[tuple[str, str, str]]:
+        """What belongs to one version of a model: a threshold or a band in words, its detector, the version."""
+        for name, threshold in self.file.thresholds.items():
+            if threshold.detector and threshold.model_version:
+                yield f"the threshold {name!r}", threshold.detector, threshold.model_version
+        for name, asking in self.file.detectors.items():
+            for band in asking.unsure:
+                if band.model_version:
+                    yield f"a band in which {name!r} is asked", band.detector, band.model_version
+
+    @property
     def versions(self) -> dict[str, str]:
-        """Detector → the model version that its thresholds are for, where the pack says."""
-        bound = self.file.thresholds.values()
-        return {each.detector: each.model_version for each in bound if each.detector and each.model_version}
+        """Detector → the model version that its thresholds and bands are for, where the pack says."""
+        return {detector: version for _, detector, version in self.bound}
+
+    def unbound(self) -> Self:
+        """The same for whatever versions of the models: thresholds and bands as they are."""
+        free = {name: each.model_copy(update={"model_version": None}) for name, each in self.file.thresholds.items()}
+        asking = {name: each.model_copy(update={"unsure": _free(each)}) for name, each in self.file.detectors.items()}
+        return replace(self, file=self.file.model_copy(update={"thresholds": free, "detectors": asking}))
 
     def on_missing(self, detector: str, status: str) -> Action:
         """What a score means that is not there; `hold` where the pack does not say."""
@@ -69,6 +85,10 @@ def load_pack(folder: Path = DEFAULT) -> Pack:
         raise Mistakes(mistakes)
     version = hashlib.sha256(path.read_bytes()).hexdigest()
     return Pack(folder, version, file, document, tuple(found))
+
+
+def _free(asking: Asking) -> tuple[Band, ...]:
+    return tuple(band.model_copy(update={"model_version": None}) for band in asking.unsure)
 
 
 def sentence(place: tuple[str | int, ...], message: str) -> str:

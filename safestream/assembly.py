@@ -1,5 +1,6 @@
 """How a worker is put together from the configuration: the last stage first."""
 
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from threading import Event
 from typing import Final
@@ -11,11 +12,15 @@ from prometheus_client import CollectorRegistry
 
 from detectors.client import DetectorClient
 from detectors.interface import DetectorSpec, ProcessSettings
-from enforcement.judge import Judge
+from enforcement.cascade import Asker
+from enforcement.judge import Judge, Schemas
 from enforcement.packs import DEFAULT, Pack, load_pack
+from enforcement.second_judge import SecondJudge
+from enforcement.second_look import wanted
 from safestream.configuration import Configuration
 from schemas import topics
 from schemas.decode import Decoder
+from schemas.errors import UserMistake
 from schemas.leaf_header import Kind
 from schemas.registry import Registry, open_registry
 from stream import topic_ids
@@ -29,28 +34,33 @@ from stream.intake import Intake
 from stream.metrics import WorkerMetrics
 from stream.properties import admin_properties, consumer_properties, producer_properties, reader_properties
 from stream.reaching import Cluster
+from stream.second_look import group_of
 from stream.topic_ids import TopicIds
-from stream.topics import check_partitions
+from stream.topics import SECOND_LOOK_BYTES, check_partitions
 from stream.transaction import TransactionalProducer
 from stream.worker import Worker
 
+_NO_DECISION: Final[Mapping[str, Kind]] = {topics.REVIEWS: Kind.review, topics.CONTROLS: Kind.control}
 _STALE_SECONDS: Final = 120.0  # a loop that is silent for so long hangs
 _log = structlog.get_logger(__name__)
 
 
-def run_worker(settings: Configuration, begun: Event, stop: Event) -> None:
+def run_worker(settings: Configuration, begun: Event, stop: Event, *, second_look: bool = False) -> None:
     """Run a worker until `stop` is set; `begun` is set once there may be something to commit before it ends.
+
+    With `second_look` it is one that looks again: it reads moderation.second-look, with the detectors kept for that.
 
     Raises:
         UserMistake: the configuration, the pack, the topics or the broker are not as they must be.
         Fatal, Fenced: see `stream.worker.Worker.run`.
     """
-    kinds = dict.fromkeys(settings.topics.content, Kind.decision)
-    kinds |= {topics.REVIEWS: Kind.review, topics.CONTROLS: Kind.control}
+    weights = _inputs(settings, second_look=second_look)
+    kinds = {name: _NO_DECISION.get(name, Kind.decision) for name in weights}
+    group = group_of(settings.worker.group) if second_look else settings.worker.group
     server, user = settings.kafka.bootstrap_servers, settings.kafka.properties
     admin = AdminClient(admin_properties(server, user))
 
-    published = (topics.DECISIONS, topics.AUDIT, topics.DEAD_LETTERS, topics.LEDGER_INPUTS)
+    published = (topics.DECISIONS, topics.AUDIT, topics.DEAD_LETTERS, topics.LEDGER_INPUTS, topics.SECOND_LOOK)
     partitions = check_partitions(Cluster(server, user), [*kinds, *published])
 
     def ids() -> TopicIds:
@@ -66,10 +76,10 @@ def run_worker(settings: Configuration, begun: Event, stop: Event) -> None:
             cleanup.enter_context(serving)
             _log.info("serving metrics", host=settings.worker.health_host, port=serving.port)
         health.waiting_for = "detectors"
-        detectors = start_detectors(settings)
+        detectors = start_detectors(settings, pack, second_look=second_look)
         cleanup.callback(detectors.close)
-        judge = make_judge(pack, registry, cluster_id, detectors)
-        producer = TransactionalProducer(producer_properties(server, user, transactional_id(settings)))
+        judge = make_judge(pack, registry, cluster_id, None if second_look else detectors)
+        producer = TransactionalProducer(producer_properties(server, user, f"{group}-{settings.worker.slot}"))
         tail = AuditTail(reader_properties(server, user))
         cleanup.callback(tail.close)
         heads = ChainHeads(tail, ids, judge, kinds, settings.worker.batch_size, settings.worker.accepted_topic_ids)
@@ -77,16 +87,15 @@ def run_worker(settings: Configuration, begun: Event, stop: Event) -> None:
         cleanup.callback(committer.close)
         key = settings.dead_letters.signing_key
         decoding = Decoding(
-            Decoder(registry, settings.worker.max_event_bytes),
+            Decoder(registry, SECOND_LOOK_BYTES if second_look else settings.worker.max_event_bytes),
             partitions,
             key.get_secret_value().encode() if key else None,
         )
-        properties = consumer_properties(server, user, settings.worker.group, settings.worker.group_protocol)
+        properties = consumer_properties(server, user, group, settings.worker.group_protocol)
         consumer = Consumer(properties)
-        weights = {name: content.weight for name, content in settings.topics.content.items()}
         intake = Intake(
             consumer,
-            weights | {topics.REVIEWS: 1.0, topics.CONTROLS: 1.0},
+            weights,
             settings.worker.batch_size,
             settings.worker.batch_window_ms / 1000,
             settings.worker.account_share,
@@ -112,9 +121,13 @@ def run_worker(settings: Configuration, begun: Event, stop: Event) -> None:
         ).run(list(kinds))
 
 
-def transactional_id(settings: Configuration) -> str:
-    """The same after a restart, so that a successor fences its predecessor and ends what it left open."""
-    return f"{settings.worker.group}-{settings.worker.slot}"
+def _inputs(settings: Configuration, *, second_look: bool) -> dict[str, float]:
+    """The topics that a worker reads, with their shares of a batch."""
+    if second_look:
+        return {topics.SECOND_LOOK: 1.0}
+    return {name: content.weight for name, content in settings.topics.content.items()} | dict.fromkeys(
+        _NO_DECISION, 1.0
+    )
 
 
 def open_schemas(settings: Configuration) -> Registry:
@@ -123,18 +136,31 @@ def open_schemas(settings: Configuration) -> Registry:
     return open_registry(configured.folder, configured.url, configured.properties)
 
 
-def start_detectors(settings: Configuration) -> DetectorClient:
-    """The configured detectors, loaded and warm in a process of their own."""
+def start_detectors(settings: Configuration, pack: Pack, *, second_look: bool = False) -> DetectorClient:
+    """The configured detectors, loaded and warm in a process of their own.
+
+    Raises:
+        UserMistake: a detector that is to look again is not configured, or there is none.
+    """
+    elsewhere = {name for name, asking in pack.file.detectors.items() if asking.second_look}
+    if second_look:
+        _require(settings, pack, elsewhere)
+    chosen = [name for name in settings.detectors if (name in elsewhere) == second_look]
+    later = chosen if second_look else [name for name in chosen if name in pack.file.detectors]
     process = settings.detector_process
-    specs = [DetectorSpec(name, each.options, each.factory) for name, each in settings.detectors.items()]
     detectors = DetectorClient(
-        specs,
+        [_spec(name, settings, pack) for name in chosen],
         ProcessSettings(
             deadline_ms=process.deadline_ms,
             memory_mb=process.memory_mb,
             threads=process.threads,
             start_seconds=process.start_seconds,
             max_attempts=SOLO_DEATHS,
+        ),
+        **(
+            {"ask": (lambda events, _: wanted(events, later)) if second_look else Asker(pack, later), "later": later}
+            if later
+            else {}
         ),
     )
     try:
@@ -145,19 +171,32 @@ def start_detectors(settings: Configuration) -> DetectorClient:
     return detectors
 
 
-def make_judge(pack: Pack, registry: Registry, cluster_id: str, detectors: DetectorClient) -> Judge:
-    """The policy pack, bound to the detectors' columns and versions."""
-    judge = Judge(
-        pack,
-        cluster_id,
-        registry.latest(topics.DECISIONS),
-        registry.latest(topics.AUDIT),
-        registry.latest(topics.LEDGER_INPUTS),
-        detectors.columns,
-        detectors.names,
-        detectors.versions,
-        registry.by_id,
+def _require(settings: Configuration, pack: Pack, elsewhere: Collection[str]) -> None:
+    if not elsewhere:
+        raise UserMistake(f"{pack.folder}: no detector has `second_look: true`, so there is nothing to look at again")
+    if missing := sorted(set(elsewhere) - set(settings.detectors)):
+        raise UserMistake(f"{pack.folder}: {missing[0]!r} is to look again: configure it under detectors")
+
+
+def _spec(name: str, settings: Configuration, pack: Pack) -> DetectorSpec:
+    """A detector as configured, with the policies that the pack has for it."""
+    configured, asking = settings.detectors[name], pack.file.detectors.get(name)
+    policies = {"policies": dict(asking.policies)} if asking and asking.policies else {}
+    return DetectorSpec(name, configured.options | policies, configured.factory)
+
+
+def make_judge(
+    pack: Pack, registry: Registry, cluster_id: str, detectors: DetectorClient | None
+) -> Judge | SecondJudge:
+    """The policy pack, bound to the detectors' columns and versions; None: to those that a first look names."""
+    latest = registry.latest
+    schemas = Schemas(
+        latest(topics.DECISIONS), latest(topics.AUDIT), latest(topics.LEDGER_INPUTS), latest(topics.SECOND_LOOK)
     )
+    if detectors is None:
+        return SecondJudge(pack, cluster_id, schemas, registry.by_id)
+    columns, names, versions = detectors.columns, detectors.names, detectors.versions
+    judge = Judge(pack, cluster_id, schemas, columns, names, versions, registry.by_id)
     for notice in judge.policy.notices:
         _log.info("policy", notice=notice)
     return judge

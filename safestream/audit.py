@@ -30,8 +30,10 @@ from schemas.errors import Poison, UserMistake
 from schemas.leaf_header import BadLeaf, cluster_tag
 from schemas.registry import Registry, open_registry
 from stream.partition_reader import PartitionReader, committed_positions
+from stream.positions import Position
 from stream.properties import refusal
 from stream.reaching import Cluster, require
+from stream.second_look import group_of
 from stream.topic_ids import ask
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -179,7 +181,7 @@ def verify(
     cluster_id = cluster_id or ids.cluster_id
     _same_cluster(statements, cluster_id)
     group = group or configuration.worker.group
-    read = committed_positions(cluster, group, {name: found[name] for name in inputs})
+    read = _committed(cluster, group, {name: found[name] for name in inputs})
     committed = {ChainId(*chain): at for chain, at in read.items()}
     heads = {chain: at.head for chain, at in committed.items() if at.head.sequence}
     registry = _registry(configuration)
@@ -208,7 +210,16 @@ def verify(
 
 
 def _inputs(configuration: Configuration) -> list[str]:
-    return [*configuration.topics.content, topics.REVIEWS, topics.CONTROLS]
+    return [*configuration.topics.content, topics.REVIEWS, topics.CONTROLS, topics.SECOND_LOOK]
+
+
+def _committed(cluster: Cluster, group: str, partitions: dict[str, int]) -> dict[tuple[bytes, int], Position]:
+    """What the workers have committed; those of the second look are a group of their own."""
+    looked_again = {name: count for name, count in partitions.items() if name == topics.SECOND_LOOK}
+    first = {name: count for name, count in partitions.items() if name not in looked_again}
+    return committed_positions(cluster, group, first) | committed_positions(
+        cluster, group_of(group), looked_again
+    )
 
 
 def _registry(configuration: Configuration) -> Registry:

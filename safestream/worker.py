@@ -18,6 +18,9 @@ def worker(
     slot: Annotated[
         str | None, typer.Option(help="Name of this worker in its group, the same after a restart: worker.slot.")
     ] = None,
+    second_look: Annotated[
+        bool, typer.Option("--second-look", help="Look again at what was decided provisionally, with slow detectors.")
+    ] = False,
     config: ConfigFile = None,
 ) -> None:
     """Turn events into decisions until told to stop (SIGTERM or Ctrl-C: commits what is under way, then leaves)."""
@@ -34,4 +37,4 @@ def worker(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, told)
-    assembly.run_worker(settings, begun, stop)
+    assembly.run_worker(settings, begun, stop, second_look=second_look)

@@ -8,12 +8,13 @@ DECISIONS = "moderation.decisions"
 AUDIT = "moderation.audit"
 DEAD_LETTERS = "moderation.dead-letters"
 LEDGER_INPUTS = "moderation.ledger-inputs"
+SECOND_LOOK = "moderation.second-look"
 REVIEWS = "moderation.reviews"
 CONTROLS = "moderation.controls"
 
 CONTENT = (COMMENTS, MESSAGES, PROFILE_SIGNALS)
 
-OURS = (DECISIONS, AUDIT, DEAD_LETTERS, LEDGER_INPUTS, REVIEWS, CONTROLS)
+OURS = (DECISIONS, AUDIT, DEAD_LETTERS, LEDGER_INPUTS, SECOND_LOOK, REVIEWS, CONTROLS)
 
 PIPELINE = "moderation.pipeline"  # compacted, one partition: what was fixed when the topics were created
 PARTITIONS_KEY = b"partitions"  # its record: the number of partitions of every other topic, in decimal digits

@@ -1,7 +1,7 @@
 """The last stage: one transaction a batch, on a thread of its own, while the next batch is decoded and scored.
 
-What one transaction holds: decisions, leaves, dead letters, ledger inputs and the consumed offsets, nothing that waits.
-At most one is open. Leaves are chained as the last step before produce, onto the head of the transaction before.
+What one transaction holds: decisions, leaves, dead letters, ledger inputs, second looks and the consumed offsets. At
+most one is open. Leaves are chained as the last step before produce, onto the head of the transaction before.
 """
 
 import os
@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from schemas.errors import Fatal
 from schemas.leaf_header import NO_HEAD, Head, Kind, cluster_tag, seal
-from schemas.topics import AUDIT, DEAD_LETTERS, DECISIONS, LEDGER_INPUTS
+from schemas.topics import AUDIT, DEAD_LETTERS, DECISIONS, LEDGER_INPUTS, SECOND_LOOK
 from schemas.wire import frame
 from stream.batches import Batch
 from stream.caution import Caution
@@ -64,6 +64,7 @@ class Publication:
     rows: list[int] = field(default_factory=list)
     decisions: list[Row] = field(default_factory=list)
     ledger_inputs: list[Row] = field(default_factory=list)
+    second_looks: list[Row] = field(default_factory=list)
     dead: list[tuple[int, Row, list[tuple[str, bytes | None]], int]] = field(default_factory=list)
 
 
@@ -173,12 +174,14 @@ class Committer:
                 else:
                     leaves.append((kind, offset, self._record(lane, decoded.recorded[row], now_ms)))
             publication.entries.append(Entry(lane, leaves, each.next_offset))
-        decisions, ledger_inputs = verdicts.decisions, verdicts.ledger_inputs
+        decisions, ledger_inputs, second_looks = verdicts.decisions, verdicts.ledger_inputs, verdicts.second_looks
         for row in publication.rows:
             key = decoded.keys[row]
             publication.decisions.append({"key": key, "value": decisions[row]})
             if (value := ledger_inputs[row]) is not None:
                 publication.ledger_inputs.append({"key": key, "value": value})
+            if (value := second_looks[row]) is not None:
+                publication.second_looks.append({"key": key, "value": value})
         return publication
 
     def _bury(self, publication: Publication, lane: Lane, dead: Undecodable, now_ms: int) -> bytes:
@@ -210,6 +213,7 @@ class Committer:
         with self._producer.transaction(began + _TRANSACTION_SECONDS) as transaction:
             transaction.send(DECISIONS, None, publication.decisions)
             transaction.send(LEDGER_INPUTS, None, publication.ledger_inputs)
+            transaction.send(SECOND_LOOK, None, publication.second_looks)
             for partition, row, headers, timestamp_ms in publication.dead:
                 transaction.send_one(DEAD_LETTERS, partition, row, headers, timestamp_ms)
             for entry in publication.entries:

@@ -8,15 +8,17 @@ import numpy as np
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 
 from schemas.attachments import Attachment
-from schemas.columns import Events
+from schemas.columns import Earlier, Events
 from schemas.decode import Decoder
 from schemas.errors import Poison
 from schemas.flags import Flag
 from schemas.leaf_header import Kind
 from schemas.roles import Roles
+from schemas.topics import SECOND_LOOK
 from stream.lanes import Lane, offset_of
 from stream.murmur2 import partitions_of
 from stream.replay import NO_REPLAY, Replay, headers_in, replay_of
+from stream.second_look import Place, Returned, returned
 
 _DAY_MS: Final = 86_400_000
 _PAST_MS: Final = 3652 * _DAY_MS  # ten years
@@ -72,6 +74,7 @@ class Columns:
         self.flags: list[int] = []
         self.attempts: list[int] = []
         self.origins: dict[int, str] = {}
+        self.earlier: dict[int, Earlier] = {}
 
     def add(
         self,
@@ -83,8 +86,9 @@ class Columns:
         timestamp_ms: int,
         flags: int,
         replay: Replay | None,
+        came: Returned | None,
     ) -> None:
-        """Add a row."""
+        """Add a row; `came` is what the record brought from a first look, where it comes from one."""
         text = roles.join_text(record)
         key, offset = record["account_id"].encode(), offset_of(message)
         if message.key() != key:
@@ -96,10 +100,13 @@ class Columns:
         caution = lane.position.caution
         condemned = caution.condemned and offset == lane.position.offset
         self.keys.append(key)
-        self.topics.append(lane.topic)
-        self.topic_ids.append(lane.position.topic_id)
-        self.partitions.append(lane.partition)
-        self.offsets.append(offset)
+        if came:
+            self.earlier[len(self.keys) - 1] = came.earlier
+        place = came.place if came else Place(lane.topic, lane.position.topic_id, lane.partition, offset)
+        self.topics.append(place.topic)
+        self.topic_ids.append(place.topic_id)
+        self.partitions.append(place.partition)
+        self.offsets.append(place.offset)
         self.timestamps.append(timestamp_ms)
         self.records.append(record)
         self.texts.append(text)
@@ -125,6 +132,7 @@ class Columns:
             np.array(self.flags, np.uint16),
             np.array(self.attempts, np.uint8),
             self.origins,
+            self.earlier,
         )
 
 
@@ -154,6 +162,9 @@ class Decoding:
             )
             try:
                 schema, record = decode(lane.topic, value)
+                came = returned(record) if lane.topic == SECOND_LOOK else None
+                if came:
+                    schema, record = decode(came.place.topic, came.value)
             except Poison as poison:
                 attempt, origin = (replay.attempt + 1, replay.origin) if replay else (1, None)
                 outcomes.append((Kind.dead_letter, len(dead)))
@@ -164,9 +175,12 @@ class Decoding:
                 outcomes.append((lane.kind, len(recorded)))
                 recorded.append(Recorded(value, timestamp))
                 continue
-            flags |= (Flag.replayed if replay else Flag.replay_unsigned if unsigned else 0) | _odd(record, timestamp)
+            if came:
+                value, timestamp = came.value, came.timestamp_ms
+            flags |= Flag.replayed if replay else Flag.replay_unsigned if unsigned else 0
+            flags |= came.flags if came else _odd(record, timestamp)
             outcomes.append((Kind.decision, len(columns.keys)))
-            columns.add(lane, message, value, record, schema.roles, timestamp, flags, replay)
+            columns.add(lane, message, value, record, schema.roles, timestamp, flags, replay, came)
         return Decoded(self._place(columns), columns.keys, dead, recorded, outcomes)
 
     def _place(self, columns: "Columns") -> Events:

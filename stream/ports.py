@@ -67,6 +67,11 @@ class Verdicts(Protocol):
         """Values for moderation.ledger-inputs; None where the ledger need not know."""
         ...
 
+    @property
+    def second_looks(self) -> list[bytes | None]:
+        """Values for moderation.second-look; None where nobody is still to look."""
+        ...
+
 
 class Judge(Protocol):
     """Decides, and says what goes into the audit. Pure but for the salts it draws."""

@@ -41,6 +41,7 @@ _BY_ARRIVAL: Final = {
 }
 # An id can be nearly as long as an event, and a decision has it twice: as its key too, or as the content's.
 _DECISION_BYTES: Final = 3 * _EVENT_BYTES
+SECOND_LOOK_BYTES: Final = 3 * _EVENT_BYTES  # the whole event, and its ids again
 _FOR_A_WEEK: Final = {
     "cleanup.policy": "delete",
     "retention.ms": _WEEK_MS,
@@ -62,6 +63,7 @@ _SETTINGS: Final[Mapping[str, Mapping[str, str]]] = {
     topics.CONTROLS: _BY_ARRIVAL,
     topics.DECISIONS: _FOR_A_WEEK,
     topics.LEDGER_INPUTS: _FOR_A_WEEK,
+    topics.SECOND_LOOK: _BY_ARRIVAL | {"max.message.bytes": str(SECOND_LOOK_BYTES)},
     topics.AUDIT: _KEPT,
     topics.DEAD_LETTERS: _KEPT,
 }

@@ -9,12 +9,12 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from enforcement.judge import Judge
+from enforcement.judge import Judge, Schemas
 from enforcement.packs import Pack, load_pack
 from schemas.columns import Events, Score, Scores
 from schemas.registry import Schema, parse
 from schemas.statuses import Reason, Status
-from schemas.topics import AUDIT, COMMENTS, DECISIONS, LEDGER_INPUTS, MESSAGES
+from schemas.topics import AUDIT, COMMENTS, DECISIONS, LEDGER_INPUTS, MESSAGES, SECOND_LOOK
 
 DRAFTS = Path(__file__).parents[1] / "schemas" / "avro"
 CLUSTER = "cluster-of-tests"
@@ -29,6 +29,7 @@ def schema(topic: str, number: int = 1_000_003) -> Schema:
 
 
 DECISION, LEAF, LEDGER = schema(DECISIONS, 1_000_003), schema(AUDIT, 1_000_004), schema(LEDGER_INPUTS, 1_000_006)
+SCHEMAS = Schemas(DECISION, LEAF, LEDGER, schema(SECOND_LOOK, 1_000_009))
 
 
 DEFAULT_PACK = load_pack()
@@ -43,7 +44,7 @@ def judge(pack: Pack | None = None, columns: Sequence[Score] = COLUMNS) -> Judge
     """A judge of the default pack and of detectors text and lexicon, unless said otherwise."""
     detectors = tuple(dict.fromkeys(column.detector for column in columns))
     return Judge(
-        pack or DEFAULT_PACK, CLUSTER, DECISION, LEAF, LEDGER, columns, detectors, versions(detectors), lambda _: LEAF
+        pack or DEFAULT_PACK, CLUSTER, SCHEMAS, columns, detectors, versions(detectors), lambda _: LEAF
     )
 
 
