@@ -13,6 +13,7 @@ from detectors.docket import Counts
 from detectors.interface import DetectorSpec, ProcessSettings
 from detectors.outstanding import Batch
 from detectors.pump import Notes, Outbox, Pump
+from detectors.stages import Ask
 from schemas.columns import Events, Score, Scores
 from schemas.errors import Fatal, Overloaded, SafestreamError
 
@@ -22,12 +23,19 @@ Progress = Callable[[str], None]
 class DetectorClient:
     """Scores batches in a process of their own. See the module."""
 
-    def __init__(self, specs: Sequence[DetectorSpec], settings: ProcessSettings | None = None) -> None:
+    def __init__(
+        self,
+        specs: Sequence[DetectorSpec],
+        settings: ProcessSettings | None = None,
+        ask: Ask | None = None,
+        later: Sequence[str] = (),
+    ) -> None:
+        """The detectors named in `later` get only what `ask` says, once the others are done with a batch."""
         self._specs = tuple(specs)
         self._settings = settings or ProcessSettings()
         self._outbox: Outbox = queue.SimpleQueue()
         self._notes: Notes = queue.SimpleQueue()
-        self._pump = Pump(self._specs, self._settings, self._outbox, self._notes)
+        self._pump = Pump(self._specs, self._settings, self._outbox, self._notes, ask, tuple(later))
         self._outstanding: dict[Batch, None] = {}
         self._thread: threading.Thread | None = None
         self._closed = False

@@ -125,6 +125,8 @@ class ProcessSettings:
     capacity: int = 3  # batches outstanding
     trials: int = 4  # scoring processes beside the main one, for suspects
     start_seconds: float = 120.0  # loading and first forward
+    reuse_entries: int = 10_000  # answers of one detector that are given again to identical events; 0: none
+    reuse_seconds: float = 60.0  # … for so long
     max_attempts: int = 3  # whole workers that may die at a record before it is not tried any more
 
 

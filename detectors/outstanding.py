@@ -1,7 +1,7 @@
 """A batch on its way through the detectors: which cells are settled, and what was said."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ class Batch:
 
     def __init__(self, number: int, events: Events, columns: Columns, max_attempts: int) -> None:
         self.number = number
+        self.events = events
         self.items = Items(events.texts, events.languages, events.attachments)
         units = {roles: self.items.units(roles) + ROW_UNITS for roles in set(columns.modalities)}
         self.units = [units[roles] for roles in columns.modalities]  # of each row, by detector
@@ -42,13 +43,15 @@ class Batch:
         self._probability = np.full((len(events), len(columns.scores)), np.nan, np.float32)
         self._status = np.full(shape, Status.skipped, np.uint8)
         self._reason = np.zeros(shape, np.uint8)
-        self._evidence: dict[tuple[int, int], Sequence[Evidence]] = {}
+        self.evidence: dict[tuple[int, int], Sequence[Evidence]] = {}
+        self._reused: NDArray[np.bool_] | None = None
+        self.on_settled: Callable[[Batch, int, Rows], None] | None = None  # told of cells as they are settled
         self._unsettled = np.ones(shape, np.bool_)
         self._left = self._unsettled.size
         worn = np.flatnonzero(events.attempts >= max_attempts)
         for detector, roles in enumerate(columns.modalities):
             self.fail(detector, worn, Reason.attempts)
-            self._settle(detector, self.unsettled(detector, np.flatnonzero(~self.items.readable(roles))))
+            self.skip(detector, np.flatnonzero(~self.items.readable(roles)))
 
     def __len__(self) -> int:
         return len(self.items)
@@ -77,7 +80,7 @@ class Batch:
         if answer.evidence:
             place = dict(zip(np.flatnonzero(taken).tolist(), rows.tolist(), strict=True))
             found = {(place[at], detector): said for at, said in answer.evidence.items() if at in place}
-            self._evidence |= found
+            self.evidence |= found
         self._settle(detector, rows)
 
     def fail(self, detector: int, rows: Rows, reason: Reason) -> None:
@@ -87,11 +90,41 @@ class Batch:
         self._reason[rows, detector] = reason
         self._settle(detector, rows)
 
+    def skip(self, detector: int, rows: Rows) -> None:
+        """`rows` are not asked about."""
+        self._settle(detector, self.unsettled(detector, rows))
+
+    def reuse(self, detector: int, rows: Rows, answer: Answer) -> None:
+        """`rows` get the answer to identical ones."""
+        if self._reused is None:
+            self._reused = np.zeros(self._status.shape, np.bool_)
+        told, self.on_settled = self.on_settled, None
+        self._reused[self.unsettled(detector, rows), detector] = True
+        self.score(detector, rows, answer, np.ones(len(rows), np.bool_))
+        self.on_settled = told
+
+    @cached_property
+    def keys(self) -> list[Hashable]:
+        """Rows with the same key are identical to a detector; None: a row that is never taken for another."""
+        columns = zip(self.items.texts, self.items.languages, self.items.attachments, strict=True)
+        return [None if found else (text, language) if language else text for text, language, found in columns]
+
+    def probability(self, detector: int, rows: Rows) -> NDArray[np.float32]:
+        """What is known of `rows`: (len(rows), categories)."""
+        return self._probability[rows, self._columns.slices[detector]]
+
+    def outcome(self, detector: int, rows: Rows) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Status and reason of `rows`."""
+        return self._status[rows, detector], self._reason[rows, detector]
+
     def _settle(self, detector: int, rows: Rows) -> None:
         self._unsettled[rows, detector] = False
         self._left -= len(rows)
+        if self.on_settled and len(rows):
+            self.on_settled(self, detector, rows)
 
     def scores(self) -> Scores:
-        """The result of a batch that is done."""
-        c: Any = self._columns
-        return Scores(c.scores, c.names, c.versions, self._probability, self._status, self._reason, self._evidence)
+        """The result of a batch; of one that is not done, as far as it is known."""
+        c = self._columns
+        said = self._probability, self._status, self._reason
+        return Scores(c.scores, c.names, c.versions, *said, self.evidence, self._reused)

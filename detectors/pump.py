@@ -14,6 +14,7 @@ from detectors.docket import Counts
 from detectors.interface import Description, DetectorSpec, ProcessSettings
 from detectors.outstanding import Batch, Columns
 from detectors.scheduler import Scheduler
+from detectors.stages import Ask
 from schemas.errors import Fatal, UserMistake
 from schemas.statuses import Reason
 
@@ -33,10 +34,19 @@ log = structlog.get_logger(__name__)
 class Pump:
     """Owns the processes and their sockets. `put` and `stop` may be called by another thread, `run` and `end` not."""
 
-    def __init__(self, specs: Sequence[DetectorSpec], settings: ProcessSettings, outbox: Outbox, notes: Notes) -> None:
+    def __init__(
+        self,
+        specs: Sequence[DetectorSpec],
+        settings: ProcessSettings,
+        outbox: Outbox,
+        notes: Notes,
+        ask: Ask | None,
+        later: Sequence[str],
+    ) -> None:
         self.columns = Columns(())
         self.counts = Counts()
         self._specs, self._settings, self._outbox, self._notes = specs, settings, outbox, notes
+        self._ask, self._later = ask, later
         self._inbox: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._woken, self._wake = os.pipe()
         os.set_blocking(self._wake, False)
@@ -172,7 +182,9 @@ class Pump:
         if self._scheduler is None:
             self._descriptions = tuple(found)
             self.columns = Columns(self._descriptions)
-            self._scheduler = Scheduler(self._descriptions, self._settings, self._fork, self._end_child)
+            self._scheduler = Scheduler(
+                self._descriptions, self._settings, self._fork, self._end_child, self._ask, self._later
+            )
             self.counts = self._scheduler.counts
             self._notes.put("warming up")
         elif tuple(found) != self._descriptions:  # scores of one column would be of two models

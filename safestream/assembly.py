@@ -155,6 +155,8 @@ def start_detectors(settings: Configuration, pack: Pack, *, second_look: bool = 
             memory_mb=process.memory_mb,
             threads=process.threads,
             start_seconds=process.start_seconds,
+            reuse_entries=process.reuse_entries,
+            reuse_seconds=process.reuse_seconds,
             max_attempts=SOLO_DEATHS,
         ),
         **(

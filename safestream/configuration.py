@@ -181,6 +181,13 @@ class DetectorProcess(_Section):
     memory_mb: int = Field(default=2048, ge=1, description="Growth over its size when ready, above which it is ended.")
     threads: int = Field(default=1, ge=1, description="Threads of a forward pass.")
     start_seconds: float = Field(default=120, gt=0, description="Time to load every detector and score once.")
+    reuse_entries: int = Field(
+        default=10_000,
+        ge=0,
+        description="Answers of one detector that are given again to identical events (text and language, no "
+        "attachments); 0 scores each.",
+    )
+    reuse_seconds: float = Field(default=60, gt=0, description="How long an answer is given again.")
 
 
 class Policy(_Section):

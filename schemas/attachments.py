@@ -48,8 +48,11 @@ def _below(datum: Any, parent: Path, sources: list[Source]) -> Iterator[Attachme
     if isinstance(datum, list):
         for item in datum:
             yield from _below(item, parent, sources)
+    elif isinstance(datum, dict) and (parent[0] if parent else sources[0][0]) not in datum:  # a map of records
+        for item in datum.values():
+            yield from _below(item, parent, sources)
     elif isinstance(datum, dict) and parent:
-        yield from _below(datum.get(parent[0]), parent[1:], sources)
+        yield from _below(datum[parent[0]], parent[1:], sources)
     elif isinstance(datum, dict):
         for name, role in sources:
             yield from _at(datum.get(name), role, datum.get("sha256"))

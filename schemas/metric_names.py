@@ -55,6 +55,8 @@ class Metric(StrEnum):
                 "Committed decisions made without something that the policy asked for.")
     RESULTS = ("safestream_detector_results_total", "counter", ("detector", "status"),
                "What a detector said of an event: scored, skipped, abstained, error.")
+    REUSED = ("safestream_detector_reused_total", "counter", ("detector",),
+              "Events whose answer was that to an identical event shortly before, or under way.")
     DEAD_LETTERS = ("safestream_dead_letters_total", "counter", ("topic", "reason"),
                     "Committed dead letters, by why the bytes can't be decoded.")
     LOST = ("safestream_lost_offsets_total", "counter", ("topic",),

@@ -45,6 +45,8 @@ class WorkerMetrics:
         self._letters = {(topic, reason): letters.labels(topic, reason) for topic in topics for reason in PoisonReason}
         results = _counter(Metric.RESULTS, registry)
         self._results = {name: [results.labels(name, status.name) for status in Status] for name in detectors}
+        reused = _counter(Metric.REUSED, registry)
+        self._reused = {name: reused.labels(name) for name in detectors}
         self.batch_events = _histogram(Metric.BATCH, registry)
         self.batch_age = _histogram(Metric.BATCH_AGE, registry)
         stage, rebalance = _histogram(Metric.STAGE, registry), _histogram(Metric.REBALANCE, registry)
@@ -82,6 +84,8 @@ class WorkerMetrics:
         for column, name in enumerate(scores.detectors):
             for status, count in enumerate(np.bincount(scores.status[:, column], minlength=len(Status)).tolist()):
                 self._results[name][status].inc(count)
+            if scores.reused is not None:
+                self._reused[name].inc(int(scores.reused[:, column].sum()))
 
     def lost(self, topic: str, offsets: int) -> None:
         """Count offsets that were lost to retention."""

@@ -6,20 +6,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 
-from detectors.client import DetectorClient
 from detectors.interface import DetectorSpec, ProcessSettings
-from schemas.columns import Events, Scores
+from schemas.columns import Scores
 from schemas.errors import Fatal, Overloaded, UserMistake
 from schemas.statuses import Reason, Status
 from tests.event_columns import events
 from tests.fault.memory_cgroup import memory_cgroup
+from tests.fault.scoring import Start, collect, detector_processes, score, texts, tripwire
 from tests.fault.tripwire import probability
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +28,6 @@ import sys
 import structlog
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 """
-SETTINGS = ProcessSettings(deadline_ms=1000, memory_mb=100)
 REASONS = {
     "raise": Reason.raised,
     "system-exit": Reason.raised,
@@ -43,48 +42,6 @@ REASONS = {
     "infinity": Reason.not_a_number,
     "over-one": Reason.not_a_number,
 }
-
-Start = Callable[..., DetectorClient]
-
-
-def tripwire(**options: object) -> DetectorSpec:
-    return DetectorSpec("tripwire", options, "tests.fault.tripwire:build")
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Starts clients, and sees to it that nothing of them is left."""
-    with ExitStack() as stack:
-
-        def start(*specs: DetectorSpec, settings: ProcessSettings = SETTINGS) -> DetectorClient:
-            client = DetectorClient(specs or [tripwire()], settings)
-            stack.callback(client.close)
-            client.start()
-            return client
-
-        yield start
-    assert not detector_processes(os.getpid())
-
-
-def detector_processes(worker: int) -> list[psutil.Process]:
-    return [p for p in psutil.Process(worker).children(recursive=True) if "detectors.process" in p.cmdline()]
-
-
-def texts(n: int, guilty: dict[int, str] | None = None) -> list[str]:
-    marked = guilty or {}
-    return [f"text {row}" + (f" TRIP:{marked[row]}" if row in marked else "") for row in range(n)]
-
-
-def collect(client: DetectorClient, number: int, seconds: float = 60) -> Scores:
-    result = client.collect(seconds)
-    assert result is not None, "nothing came back in time"
-    assert result[0] == number
-    return result[1]
-
-
-def score(client: DetectorClient, batch: Events) -> Scores:
-    client.submit(1, batch)
-    return collect(client, 1)
 
 
 def assert_only_guilty_failed(scores: Scores, said: list[str], guilty: dict[int, Reason], detector: int = 0) -> None:

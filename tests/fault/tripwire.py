@@ -6,6 +6,8 @@ Factory: `tests.fault.tripwire:build`. Options:
     hints         "rows" (default): `at` before each row; "8": before each 8 rows; "none"; "lying": always one row ahead
     ms_per_event  latency, slept
     broken        path: while the file exists the device is broken in the way that the file says, on any text
+    name          another than `tripwire`
+    journal       path: each text it is given is written there as a line, canaries too
     sticky        true: after one exception every call of this process raises, as CUDA does after an assertion
 """
 
@@ -37,14 +39,23 @@ def probability(text: str) -> float:
 
 
 class TripwireDetector:
-    name = "tripwire"
     version = "1"
     categories = (Category.HARASSMENT, Category.HATE)
     modalities = ("text",)
     languages = None
     cost_ms = 1.0
 
-    def __init__(self, hints: str = "rows", ms_per_event: float = 0.0, broken: str = "", sticky: bool = False) -> None:
+    def __init__(
+        self,
+        hints: str = "rows",
+        ms_per_event: float = 0.0,
+        broken: str = "",
+        sticky: bool = False,
+        name: str = "tripwire",
+        journal: str = "",
+    ) -> None:
+        self.name = name
+        self._journal = Path(journal) if journal else None
         self._hints = hints
         self._seconds = ms_per_event / 1000
         self._broken = Path(broken) if broken else None
@@ -57,6 +68,9 @@ class TripwireDetector:
     def score(self, items: Items, at: Callable[[int], None]) -> Answer:
         self._check_device()
         texts = items.texts
+        if self._journal:
+            with self._journal.open("a", encoding="utf-8") as file:
+                file.writelines(f"{text}\n" for text in texts)
         scores = np.zeros((len(texts), 2), np.float32)
         if self._broken and self._broken.exists():
             return Answer.scored(scores + np.float32(np.nan))

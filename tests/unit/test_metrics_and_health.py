@@ -46,7 +46,9 @@ def test_a_batch_is_counted_by_topic_and_outcome(metrics: WorkerMetrics, registr
 def test_detector_results_are_counted_by_status(metrics: WorkerMetrics, registry: CollectorRegistry) -> None:
     """One look at a column of statuses."""
     status = np.array([[0], [0], [3]], np.uint8)
-    metrics.scored(Scores((), ("text",), ("v",), np.empty((3, 0), np.float32), status, np.zeros_like(status)))
+    nothing, reused = np.empty((3, 0), np.float32), np.array([[False], [True], [False]])
+    metrics.scored(Scores((), ("text",), ("v",), nothing, status, np.zeros_like(status), reused=reused))
+    assert value(registry, Metric.REUSED, detector="text") == 1
     assert value(registry, Metric.RESULTS, detector="text", status="scored") == 2
     assert value(registry, Metric.RESULTS, detector="text", status="error") == 1
 
