@@ -71,7 +71,7 @@ def test_the_search_ends_and_finds_exactly_the_guilty(rows: int, guilty: set[int
         tasks.extend(task[start:end] for start, end in split.bulk + split.suspects)
     assert sorted(convicted) == sorted(guilty & set(range(rows)))
     assert sorted(cleared + convicted) == list(range(rows))
-    assert failures <= 40 * max(1, len(guilty))
+    assert failures <= max(rows, 40 * len(guilty))  # a hint that never moves clears one row at a time
 
 
 @pytest.mark.parametrize("reason", sorted(DEADLY))
