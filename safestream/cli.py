@@ -32,6 +32,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "schemas": ("safestream.schemas_cmd", "Check, register and scaffold schemas."),
     "dead-letters": ("safestream.dead_letters", "List, show and replay what could not be decoded."),
     "policy": ("safestream.policy", "Check, test and explain a policy pack."),
+    "banks": ("safestream.banks", "Make and look at banks of known content."),
     "models": ("safestream.models", "List, verify and fetch models."),
     "train": ("safestream.train", "Train a detector."),
     "audit": ("safestream.audit", "Prove that nothing is missing and nothing was altered."),

@@ -1,0 +1,1 @@
+"""Known content: files that somebody has judged before, recognised by their hashes."""
