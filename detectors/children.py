@@ -19,9 +19,9 @@ import numpy as np
 import psutil
 
 from detectors.frames import Frame, Splitter
-from detectors.interface import DetectorSpec
+from detectors.interface import DetectorSpec, ProcessSettings
 from detectors.outstanding import Batch, Rows
-from detectors.process import ROW_BITS, SLOTS, WORD_BYTES
+from detectors.process import ROW_BITS, SLOTS, WORD_BYTES, WORD_INTS
 from schemas.statuses import Reason
 
 # The zygote must load without starting threads: it forks.
@@ -75,8 +75,8 @@ class Child:
         self.fresh = True
         self.closed = False
         self.idle_since = now
-        self._word = memoryview(words)[slot * WORD_BYTES : slot * WORD_BYTES + 8].cast("q")
-        self._seen = self._word[0]
+        self._word = memoryview(words)[slot * WORD_BYTES : slot * WORD_BYTES + WORD_INTS].cast("q")
+        self._seen = tuple(self._word)
         self._sign_of_life = now
         self._splitter = Splitter()
         self._unsent = bytearray()
@@ -130,8 +130,8 @@ class Child:
 
     def silent(self, now: float) -> float:
         """Seconds since it last answered, began a task or gave a hint, as far as was looked."""
-        if self._word[0] != self._seen:
-            self._seen, self._sign_of_life = self._word[0], now
+        if (word := tuple(self._word)) != self._seen:
+            self._seen, self._sign_of_life = word, now
         return now - self._sign_of_life
 
     def forgive(self, seconds: float) -> None:
@@ -190,7 +190,7 @@ class Note:
 class Zygote:
     """The process that forks scoring processes. It must be spawned by a thread that outlives it: PR_SET_PDEATHSIG."""
 
-    def __init__(self, specs: Sequence[DetectorSpec], threads: int) -> None:
+    def __init__(self, specs: Sequence[DetectorSpec], settings: ProcessSettings) -> None:
         self.control, theirs = socket.socketpair()
         words = os.memfd_create("safestream-progress")
         os.ftruncate(words, SLOTS * WORD_BYTES)
@@ -215,7 +215,8 @@ class Zygote:
         )
         theirs.close()
         os.close(words)
-        self._say({"specs": [asdict(spec) for spec in specs], "threads": threads})
+        order = {"specs": [asdict(spec) for spec in specs], "threads": settings.threads, "media": dict(settings.media)}
+        self._say(order)
         self.control.setblocking(False)
 
     @property

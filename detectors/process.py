@@ -43,7 +43,8 @@ from schemas.errors import UserMistake
 from schemas.statuses import Reason
 
 SLOTS: Final = 64  # scoring processes alive at once
-WORD_BYTES: Final = 64  # one cache line each; its first 8 bytes: task << 20 | row + 1
+WORD_BYTES: Final = 64  # one cache line each: int64 task << 20 | row + 1, int64 how many hints there were
+WORD_INTS: Final = 16  # bytes of it in use
 ROW_BITS: Final = 20
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -58,10 +59,20 @@ def main() -> None:
     control = socket.socket(fileno=control_fd)
     words = mmap.mmap(words_fd, SLOTS * WORD_BYTES)
     order = json.loads(_read_line(control))
+    if order["media"]:
+        _allow(order["media"])
     detectors = _load([DetectorSpec(**spec) for spec in order["specs"]], control)
     gc.collect()
     gc.freeze()  # or the children's first collection would copy every page
     Zygote(control, words, detectors, order["threads"]).run()
+
+
+def _allow(media: dict[str, Any]) -> None:
+    """Fetch media within these limits. Only then: the libraries that fetch take a while to load."""
+    from detectors.media.limits import Limits  # noqa: PLC0415
+    from detectors.media.shared import use  # noqa: PLC0415
+
+    use(Limits.model_validate(media))
 
 
 class Zygote:
@@ -116,7 +127,7 @@ class Zygote:
             theirs.close()
             self._control.close()
             _become_child(zygote)
-            word = memoryview(self._words)[slot * WORD_BYTES : slot * WORD_BYTES + 8].cast("q")
+            word = memoryview(self._words)[slot * WORD_BYTES : slot * WORD_BYTES + WORD_INTS].cast("q")
             _score_until_closed(ours, word, self._detectors, self._threads)
         ours.close()
         self._children.add(pid)
@@ -224,6 +235,7 @@ def _hints(word: "memoryview[int]", base: int) -> tuple[Callable[[int], None], C
     def at(row: int) -> None:
         nonlocal last, longest
         word[0] = base + row + 1
+        word[1] += 1  # a long recording is many hints of one row
         longest = max(longest, row - last)
         last = row
 
