@@ -148,7 +148,7 @@ class Pump:
     def _ensure_zygote(self, now: float) -> None:
         if self._zygote is None and now >= self._zygote_due:
             self._zygote_loaded = False
-            self._zygote = Zygote(self._specs, self._settings.threads)
+            self._zygote = Zygote(self._specs, self._settings)
             self._loading_until = now + self._settings.start_seconds
             self._selector.register(self._zygote.control, selectors.EVENT_READ, self._hear)
         elif self._zygote and not self._zygote_loaded and now > self._loading_until:

@@ -1,6 +1,6 @@
 """How a worker is put together from the configuration: the last stage first."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from threading import Event
 from typing import Final
@@ -11,21 +11,17 @@ from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry
 
 from detectors.client import DetectorClient
-from detectors.interface import DetectorSpec, ProcessSettings
-from enforcement.cascade import Asker
 from enforcement.judge import Judge, Schemas
 from enforcement.packs import DEFAULT, Pack, load_pack
 from enforcement.second_judge import SecondJudge
-from enforcement.second_look import wanted
 from safestream.configuration import Configuration
+from safestream.detecting import start_detectors
 from schemas import topics
 from schemas.decode import Decoder
-from schemas.errors import UserMistake
 from schemas.leaf_header import Kind
 from schemas.registry import Registry, open_registry
 from stream import topic_ids
 from stream.audit_tail import AuditTail
-from stream.caution import SOLO_DEATHS
 from stream.chain_heads import ChainHeads
 from stream.committer import Committer
 from stream.decoding import Decoding
@@ -134,57 +130,6 @@ def open_schemas(settings: Configuration) -> Registry:
     """The schema registry of a configuration."""
     configured = settings.schema_registry
     return open_registry(configured.folder, configured.url, configured.properties)
-
-
-def start_detectors(settings: Configuration, pack: Pack, *, second_look: bool = False) -> DetectorClient:
-    """The configured detectors, loaded and warm in a process of their own.
-
-    Raises:
-        UserMistake: a detector that is to look again is not configured, or there is none.
-    """
-    elsewhere = {name for name, asking in pack.file.detectors.items() if asking.second_look}
-    if second_look:
-        _require(settings, pack, elsewhere)
-    chosen = [name for name in settings.detectors if (name in elsewhere) == second_look]
-    later = chosen if second_look else [name for name in chosen if name in pack.file.detectors]
-    process = settings.detector_process
-    detectors = DetectorClient(
-        [_spec(name, settings, pack) for name in chosen],
-        ProcessSettings(
-            deadline_ms=process.deadline_ms,
-            memory_mb=process.memory_mb,
-            threads=process.threads,
-            start_seconds=process.start_seconds,
-            reuse_entries=process.reuse_entries,
-            reuse_seconds=process.reuse_seconds,
-            max_attempts=SOLO_DEATHS,
-        ),
-        **(
-            {"ask": (lambda events, _: wanted(events, later)) if second_look else Asker(pack, later), "later": later}
-            if later
-            else {}
-        ),
-    )
-    try:
-        detectors.start(lambda line: _log.info("detectors", state=line))
-    except BaseException:  # told to stop while they load
-        detectors.close()
-        raise
-    return detectors
-
-
-def _require(settings: Configuration, pack: Pack, elsewhere: Collection[str]) -> None:
-    if not elsewhere:
-        raise UserMistake(f"{pack.folder}: no detector has `second_look: true`, so there is nothing to look at again")
-    if missing := sorted(set(elsewhere) - set(settings.detectors)):
-        raise UserMistake(f"{pack.folder}: {missing[0]!r} is to look again: configure it under detectors")
-
-
-def _spec(name: str, settings: Configuration, pack: Pack) -> DetectorSpec:
-    """A detector as configured, with the policies that the pack has for it."""
-    configured, asking = settings.detectors[name], pack.file.detectors.get(name)
-    policies = {"policies": dict(asking.policies)} if asking and asking.policies else {}
-    return DetectorSpec(name, configured.options | policies, configured.factory)
 
 
 def make_judge(

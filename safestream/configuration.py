@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from detectors.media.limits import Limits
 from safestream.mistakes import meant, phrase
 from safestream.yaml_document import Document, read
 from schemas import topics
@@ -241,6 +242,7 @@ class Configuration(BaseSettings):
         description="Detectors to run: name → options. A name is an entry point of the group `safestream.detectors`.",
     )
     detector_process: DetectorProcess = DetectorProcess()
+    media: Limits = Limits()
     policy: Policy = Policy()
     dead_letters: DeadLetters = DeadLetters()
     log: Log = Log()
