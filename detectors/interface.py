@@ -22,6 +22,7 @@ GROUP = "safestream.detectors"
 # The built-in ones, so that a checkout works that was never installed.
 BUILT_IN: Mapping[str, str] = {
     "text": "detectors.text:build",
+    "image": "detectors.image.detector:build",
     "known": "detectors.known.detector:build",
     "lexicon": "detectors.lexicon:build",
     "null": "detectors.null:build",
