@@ -1,21 +1,26 @@
-"""A model is a directory. Nothing in it is code: JSON and safetensors only.
+"""A model is a directory. Nothing in it is code: JSON and safetensors only (`detectors.model_files`).
 
     config.json         how to rebuild it: base weights (package and digests), adapter, categories
     model.safetensors   what was trained: adapter (peft's names) and head
     card.json           what it is worth: labels, calibration, thresholds, evaluation, data, licence, limits
 
-Its version is the hash of what is in it, so a decision that names the version names the exact weights and calibration.
+A hub's model is one too, with whatever files it has beside a card.json that names them all. Its version is the hash of
+what is in it, so a decision that names the version names the exact weights and calibration.
 """
 
 import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from detectors.base_models import Base, sha256
+from detectors.model_files import disguised, files_of, refused, unreadable
 from schemas.categories import Category
 from schemas.errors import UserMistake
+from schemas.model_versions import draft
 
 SHIPPED: Final = Path(__file__).parent / "models"
 CONFIG: Final = "config.json"
@@ -23,6 +28,8 @@ WEIGHTS: Final = "model.safetensors"
 CARD: Final = "card.json"
 
 _Model = TypeVar("_Model", bound=BaseModel)
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][\w.+-]*$", max_length=200)]  # never a path
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Strict(BaseModel):
@@ -30,8 +37,9 @@ class _Strict(BaseModel):
 
 
 class BaseConfig(_Strict):
-    """The base weights: see `detectors.base_models.Base`."""
+    """The base weights: see `detectors.base_models.Base`, and `detectors.foundation` for the kinds."""
 
+    kind: Literal["transformers", "e5s1"] = "transformers"
     package: str
     version: str
     module: str
@@ -40,7 +48,7 @@ class BaseConfig(_Strict):
 
     def base(self) -> Base:
         """As `locate` takes it."""
-        return Base.from_config(self.model_dump())
+        return Base.from_config(self.model_dump(exclude={"kind"}))
 
 
 class AdapterConfig(_Strict):
@@ -63,11 +71,11 @@ class Config(_Strict):
 
 
 class Calibration(_Strict):
-    """One category's Platt scaling."""
+    """One category's Platt scaling: p = 1 / (1 + exp(-(slope · logit + intercept)))."""
 
     slope: float = Field(gt=0)
     intercept: float
-    rows: int  # texts it was fitted to
+    rows: int = Field(description="Texts it was fitted to.")
 
 
 class Threshold(_Strict):
@@ -79,27 +87,57 @@ class Threshold(_Strict):
     false_positive_rate: float
 
 
-class Card(_Strict):
-    """card.json."""
+class CardBasics(_Strict):
+    """What every card.json says, whatever detector the model is for."""
 
-    name: str
-    summary: str
-    licence: str
-    languages: tuple[str, ...]
-    labels: dict[Category, str]  # what a score is the probability of
+    name: str = Field(min_length=1)
+    summary: str = Field(description="One sentence: what it scores, in what, and how it is built.")
+    licence: str = Field(description="Of the weights, and what the data sets' licences ask for.")
+    languages: tuple[str, ...] = Field(description="BCP 47 tags it was evaluated in; empty: language does not matter.")
+    evaluation: dict[str, Any] = Field(
+        default={},
+        description="Figures by data set, with `value`, `interval` (95 %) and `rows` where they make sense; what is "
+        "split by subgroup stands under a key with `by_`.",
+    )
+    training: dict[str, Any] = Field(
+        default={},
+        description="Recipe, libraries, rows, and under `data` each data set with name, origin, licence and its files' "
+        "SHA-256.",
+    )
+    limits: tuple[str, ...] = Field(default=(), description="Known weaknesses, and what not to expect.")
+    files: dict[FileName, Digest] = Field(description="SHA-256 of every other file of the directory.")
+    draft: bool = Field(
+        default=False,
+        description="Not evaluated: written by `safestream models fetch` for a person to fill in. The version then "
+        "begins with `draft-`, and no policy pack binds a threshold to it. So it is where `evaluation` is empty.",
+    )
+
+
+class Card(CardBasics):
+    """card.json of a text model."""
+
+    labels: dict[Category, str] = Field(description="What a score is the probability of.")
     calibration: dict[Category, Calibration]
     thresholds: dict[Category, Threshold]
-    evaluation: dict[str, Any]
-    training: dict[str, Any]
-    limits: tuple[str, ...]
-    files: dict[str, str]  # SHA-256 of the directory's other files
+
+
+_Card = TypeVar("_Card", bound=CardBasics)
+
+
+@dataclass(frozen=True, slots=True)
+class Verified(Generic[_Card]):
+    """A directory whose files are all there, all allowed, and as the card says."""
+
+    folder: Path
+    version: str  # 16 hexadecimal digits of the content hash; of a draft, those of a draft
+    card: _Card
 
 
 class ModelDirectory(_Strict):
-    """A directory that has been read and verified."""
+    """A text model's directory that has been read and verified."""
 
     folder: Path
-    version: str  # 16 hexadecimal digits of the content hash
+    version: str  # as in `Verified`
     config: Config
     card: Card
 
@@ -110,26 +148,59 @@ class ModelDirectory(_Strict):
 
 
 def open_directory(folder: Path) -> ModelDirectory:
-    """Read and verify: every file present, as the card's digests say, and card and configuration of one mind.
+    """A text model, verified: every file as the card's digests say, and card and configuration of one mind.
 
     Raises UserMistake otherwise. The base weights are verified when they are loaded (`base_models.locate`).
     """
-    for name in (CONFIG, WEIGHTS, CARD):
+    for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise UserMistake(f"{folder} is not a model directory: {name} is missing")
-    config, card = _read(Config, folder / CONFIG), _read(Card, folder / CARD)
-    for name in (CONFIG, WEIGHTS):
-        if card.files.get(name) != sha256(folder / name):
-            raise UserMistake(f"{folder / name} was changed: its digest is not the one in {CARD}")
+    found = verified(folder, Card)
+    config, card = read_json(Config, folder / CONFIG), found.card
     if set(card.calibration) != set(config.categories) or set(card.labels) != set(config.categories):
         raise UserMistake(f"{folder}: {CARD} must describe and calibrate exactly the categories of {CONFIG}")
-    return ModelDirectory(folder=folder, version=content_version(folder), config=config, card=card)
+    return ModelDirectory(folder=folder, version=found.version, config=config, card=card)
 
 
-def content_version(folder: Path) -> str:
-    """First 16 hexadecimal digits of SHA-256 over a line "<sha256>  <name>" for each file, by name."""
-    lines = [f"{sha256(folder / name)}  {name}\n" for name in sorted((CONFIG, WEIGHTS, CARD))]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+def verified(folder: Path, kind: type[_Card]) -> Verified[_Card]:
+    """Any detector's model directory, verified, with its card read as `kind`. UserMistake if a fault is found."""
+    for fault in faults(folder, kind):
+        raise UserMistake(fault)
+    card = read_json(kind, folder / CARD)
+    lines = [f"{digest}  {name}\n" for name, digest in sorted((card.files | {CARD: sha256(folder / CARD)}).items())]
+    version = hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+    return Verified(folder, draft(version) if card.draft or not card.evaluation else version, card)
+
+
+def faults(folder: Path, kind: type[CardBasics]) -> Iterator[str]:
+    """All that is wrong with a directory, each with its file and its place there. Reads every byte.
+
+    A file is judged by its name, its first bytes, its digest, then its content: the first that is wrong is told.
+    """
+    if not (folder / CARD).is_file():
+        yield f"{folder} is not a model directory: {CARD} is missing"
+        return
+    wrong = list(mistakes(kind, folder / CARD))
+    yield from wrong
+    named = {} if wrong else read_json(kind, folder / CARD).files
+    yield from (f"{folder / name}: named in {CARD}, and missing" for name in named if not (folder / name).is_file())
+    for path in files_of(folder):
+        if fault := _fault(path, None if wrong else named.get(path.name, "")):
+            yield f"{path}: {fault}" if not fault.startswith("was ") else f"{path} {fault}"
+    if not any(path.suffix == ".safetensors" for path in files_of(folder)):
+        yield f"{folder} is not a model directory: *.safetensors is missing"
+
+
+def _fault(path: Path, digest: str | None) -> str | None:
+    """What is wrong with one file; `digest`: the card's, "" where it has none, None where the card can't be read."""
+    if path.is_dir():
+        return "a folder, and a model directory has none"
+    if why := refused(path.name) or disguised(path):
+        return why
+    if path.name != CARD and digest is not None and digest != (found := sha256(path)):
+        missing = f'not among the files of {CARD}; if it belongs here, add "{path.name}": "{found}"'
+        return f"was changed: its digest is not the one in {CARD}" if digest else missing
+    return unreadable(path)
 
 
 def shipped() -> list[Path]:
@@ -142,10 +213,17 @@ def write_json(model: BaseModel, path: Path) -> None:
     path.write_text(model.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def _read(kind: type[_Model], path: Path) -> _Model:
+def read_json(kind: type[_Model], path: Path) -> _Model:
+    """The file as `kind`; UserMistake with the file, the place in it and what is wrong there."""
+    for mistake in mistakes(kind, path):
+        raise UserMistake(mistake)
+    return kind.model_validate_json(path.read_bytes())
+
+
+def mistakes(kind: type[BaseModel], path: Path) -> Iterator[str]:
+    """Everything in which the file is not as `kind` wants it, each with its place."""
     try:
-        return kind.model_validate_json(path.read_bytes())
+        kind.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise UserMistake(f"{path}: {where}: {first['msg']}") from None
+        for each in error.errors():
+            yield f"{path}: {'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}"
