@@ -46,7 +46,7 @@ train: setup  ## Train the text detector anew: the weights in detectors/models
 	@$(VENV)/bin/safestream train text $(ARGS)
 
 lock: setup  ## Write requirements/lock.txt, and runtime.txt for the image, anew from pyproject.toml (needs uv)
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --extra train --extra audio --extra image --group dev pyproject.toml -o requirements/lock.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --extra train --extra audio --extra image --extra llm --group dev pyproject.toml -o requirements/lock.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes -c requirements/lock.txt pyproject.toml -o requirements/runtime.txt
 
 clean:  ## Remove what set-up and tests left in this folder
