@@ -32,13 +32,14 @@ SAFESTREAM: Final = [sys.executable, "-m", "safestream"]
 class Worker:
     """One `safestream worker`, with its log and the processes under it."""
 
-    def __init__(self, config: Path, slot: str, log: Path) -> None:
+    def __init__(self, config: Path, slot: str, log: Path, *arguments: str) -> None:
         self.slot, self.log = slot, log
+        self.killed = False  # a test meant it to die
         with log.open("ab") as out:
             self._log_start = out.tell()
             # a session of its own: its detectors' processes can be found and stopped with it
             self.process = subprocess.Popen(
-                [*SAFESTREAM, "worker", "--config", str(config), "--slot", slot],
+                [*SAFESTREAM, "worker", "--config", str(config), "--slot", slot, *arguments],
                 stdout=out,
                 stderr=out,
                 stdin=subprocess.DEVNULL,

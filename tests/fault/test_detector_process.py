@@ -14,13 +14,14 @@ import psutil
 import pytest
 
 from detectors.interface import DetectorSpec, ProcessSettings
+from schemas.attachments import Attachment
 from schemas.columns import Scores
 from schemas.errors import Fatal, Overloaded, UserMistake
 from schemas.statuses import Reason, Status
 from tests.event_columns import events
 from tests.fault.memory_cgroup import memory_cgroup
 from tests.fault.scoring import Start, collect, detector_processes, score, texts, tripwire
-from tests.fault.tripwire import probability
+from tests.fault.tripwire import EVIDENCE, MALFORMED, probability
 
 ROOT = Path(__file__).parents[2]
 PREAMBLE = """
@@ -117,6 +118,36 @@ def test_rows_without_text_are_skipped_and_worn_rows_are_not_tried(start: Start)
     assert client.restarts == 0
 
 
+@pytest.mark.parametrize("how", sorted(MALFORMED))
+def test_a_row_that_leads_to_a_malformed_answer_is_guilty(start: Start, how: str):
+    said = texts(60, {0: how, 31: how})
+    scores = score(start(), events(said))
+    assert_only_guilty_failed(scores, said, {0: Reason.raised, 31: Reason.raised})
+
+
+def test_reasons_and_evidence_arrive_with_their_rows(start: Start):
+    said = [*texts(40), "SAY:media", "SAY:language", "SAY:evidence", "", "SAY:evidence"]
+    scores = score(start(DetectorSpec("lexicon"), tripwire()), events(said))
+    assert (scores.status[40:, 1].tolist(), scores.reason[40:, 1].tolist()) == (
+        [Status.error, Status.abstained, Status.scored, Status.skipped, Status.scored],
+        [Reason.media, Reason.language, Reason.none, Reason.none, Reason.none],
+    )
+    assert np.isnan(scores.probability[40:42, 3:]).all()
+    assert {cell: list(found) for cell, found in scores.evidence.items()} == {(42, 1): [EVIDENCE], (44, 1): [EVIDENCE]}
+
+
+def test_a_detector_gets_what_it_reads_and_a_guilty_attachment_is_found(start: Start):
+    image, harmful = (Attachment("image", "data:,x"),), (Attachment("image", "s3://b/TRIP:segv"),)
+    audio = (Attachment("audio", "TRIP:segv"),)
+    client = start(tripwire(name="pictures", modalities=["image"]), tripwire())
+    batch = events(["", "a", "", "b", ""], attachments=[image, (), audio, harmful, ()])
+    scores = score(client, batch)
+    skipped, scored, error = Status.skipped, Status.scored, Status.error
+    assert scores.status[:, 0].tolist() == [scored, skipped, skipped, error, skipped]
+    assert scores.status[:, 1].tolist() == [skipped, scored, skipped, error, skipped]
+    assert scores.reason[3].tolist() == [Reason.crashed, Reason.crashed]
+
+
 def test_an_empty_batch_comes_back_in_its_turn(start: Start):
     client = start()
     client.submit(1, events(texts(500)))
@@ -195,6 +226,23 @@ def assert_only_guilty_failed_first(scores: Scores, said: list[str], guilty: dic
     found = {row: Reason(scores.reason[row, 0]) for row in np.flatnonzero(scores.status[:, 0])}
     assert found == guilty
     assert len(scores) == len(said)
+
+
+def test_each_broken_device_comes_back_by_itself(start: Start, tmp_path: Path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    client = start(tripwire(name="one", broken=str(one)), tripwire(name="two", broken=str(two)))
+    said = texts(30)
+    with broken_device(two, "segv"):
+        with broken_device(one, "raise"):
+            assert (score(client, events(said)).reason == Reason.device).all()
+            time.sleep(2)  # both have been probed, in vain
+        wait_until(lambda: not score(client, events(said)).reason[:, 0].any(), 20)
+        assert (score(client, events(said)).reason[:, 1] == Reason.device).all()
+        assert not client.healthy
+    wait_until(lambda: client.healthy, 20)
+    assert not score(client, events(said)).reason.any()
+    assert client.counts.breaker_openings == 2
+    assert not any(client.counts.convictions.values())
 
 
 def test_a_record_that_corrupts_its_process_is_guilty_and_the_device_is_not(start: Start):

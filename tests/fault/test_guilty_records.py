@@ -28,6 +28,8 @@ REASONS = {
     "spin": "hung",
     "sleep": "hung",
     "nan": "not_a_number",
+    "evidence": "raised",
+    "reason": "raised",
 }
 PACK = {
     "name": "tripwire",
@@ -66,7 +68,8 @@ def settings(pipeline: Pipeline, process: dict[str, Any] | None = None, **option
     (pack / "pack.yaml").write_text(yaml.safe_dump(PACK))
     return {
         "detectors": {"tripwire": {"factory": "tests.fault.tripwire:build", **options}},
-        "detector_process": {"deadline_ms": 1000, "memory_mb": 100} | (process or {}),
+        # every run scores its texts itself
+        "detector_process": {"deadline_ms": 1000, "memory_mb": 100, "reuse_entries": 0} | (process or {}),
         "policy": {"pack": str(pack)},
         "log": {"level": "debug"},
     }
@@ -124,9 +127,9 @@ def assert_neighbours_unharmed(pipeline: Pipeline, name: str, without: str) -> N
 
 
 def test_only_the_guilty_records_pay(guarded: Pipeline) -> None:
-    """Raise, crash, exit, memory, endless loop, sleep, not a number: error and held; neighbours decided as without."""
+    """Raise, crash, exit, memory, endless loop, sleep, not a number, malformed answers: error and held; neighbours decided as without."""
     count = 160
-    guilty = {18 * place: how for place, how in enumerate(REASONS)} | {1: "segv", 2: "raise"}
+    guilty = {15 * place: how for place, how in enumerate(REASONS)} | {1: "segv", 2: "raise"}
     worker = guarded.worker(**settings(guarded))
     guarded.produce(rows("without", count))
     guarded.wait_drained(60)
@@ -137,6 +140,29 @@ def test_only_the_guilty_records_pay(guarded: Pipeline) -> None:
     assert reasons(guarded, "with") == {f"guilty-{place}": REASONS[how] for place, how in guilty.items()}
     assert_held({event: d for event, d in decisions(guarded, "with").items() if "guilty" in event})
     assert_neighbours_unharmed(guarded, "with", "without")
+    assert guarded.verdict().anomalies == {}
+
+
+def test_reasons_identical_texts_and_guilty_attachments(guarded: Pipeline) -> None:
+    """What a detector says of a record reaches its leaf; a copy has the first one's score; an address can be guilty."""
+    worker = guarded.worker(**settings(guarded, {"reuse_entries": 100}))
+    made = rows("all", 60)
+    for number, text in enumerate(("SAY:media", "SAY:language", *["a copy"] * 40)):
+        made[number]["text"] = f"{MARKER} {text}"
+    made[50]["media"] = [{"image": f"https://x.example/{MARKER}/TRIP:segv"}]
+    guarded.produce(made)
+    guarded.wait_drained(60)
+    assert worker.terminate()[0] == 0, worker.tail()
+    by_id = leaves(guarded)
+    found = {event: by_id[d["decision_id"]] for event, d in decisions(guarded, "all").items()}
+    said = {event: (leaf["statuses"][0], leaf["reasons"][0]) for event, leaf in found.items()}
+    assert {event: each for event, each in said.items() if each != ("scored", "none")} == {
+        "0": ("error", "media"),
+        "1": ("abstained", "language"),
+        "50": ("error", "crashed"),
+    }
+    assert len({tuple(found[str(number)]["scores"]) for number in range(2, 42)}) == 1
+    assert_held({event: decisions(guarded, "all")[event] for event in ("0", "1", "50")})
     assert guarded.verdict().anomalies == {}
 
 

@@ -1,11 +1,13 @@
 """A detector that really fails: it raises, crashes, hangs, or eats memory at a text that says `TRIP:<how>`.
 
+The address of an attachment may say so too. `SAY:<what>` makes it answer, in order: with a reason, or with evidence.
 Any other text gets a probability that follows from its characters alone, so that a test knows each score beforehand.
 Factory: `tests.fault.tripwire:build`. Options:
 
     hints         "rows" (default): `at` before each row; "8": before each 8 rows; "none"; "lying": always one row ahead
     ms_per_event  latency, slept
     broken        path: while the file exists the device is broken in the way that the file says, on any text
+    modalities    what it reads, ["text"]
     name          another than `tripwire`
     journal       path: each text it is given is written there as a line, canaries too
     sticky        true: after one exception every call of this process raises, as CUDA does after an assertion
@@ -18,17 +20,19 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import psutil
-from numpy.typing import NDArray
 
 from detectors.interface import Answer
 from detectors.items import Items
 from schemas.categories import Category
+from schemas.evidence import Evidence
+from schemas.statuses import Reason, Status
 
 MOST_MEMORY = 3 << 30  # bytes: then it gives up, so that a failing test doesn't take the machine with it
 
@@ -41,7 +45,6 @@ def probability(text: str) -> float:
 class TripwireDetector:
     version = "1"
     categories = (Category.HARASSMENT, Category.HATE)
-    modalities = ("text",)
     languages = None
     cost_ms = 1.0
 
@@ -53,8 +56,10 @@ class TripwireDetector:
         sticky: bool = False,
         name: str = "tripwire",
         journal: str = "",
+        modalities: Sequence[str] = ("text",),
     ) -> None:
         self.name = name
+        self.modalities = tuple(modalities)
         self._journal = Path(journal) if journal else None
         self._hints = hints
         self._seconds = ms_per_event / 1000
@@ -67,21 +72,27 @@ class TripwireDetector:
 
     def score(self, items: Items, at: Callable[[int], None]) -> Answer:
         self._check_device()
-        texts = items.texts
+        texts = [
+            " ".join((text, *(each.uri for each in found)))
+            for text, found in zip(items.texts, items.attachments, strict=True)
+        ]
         if self._journal:
             with self._journal.open("a", encoding="utf-8") as file:
-                file.writelines(f"{text}\n" for text in texts)
+                file.writelines(f"{text}\n" for text in items.texts)
         scores = np.zeros((len(texts), 2), np.float32)
         if self._broken and self._broken.exists():
             return Answer.scored(scores + np.float32(np.nan))
+        answer = Answer.scored(scores, {})
         for row, text in enumerate(texts):
             self._hint(row, len(texts), at)
             if self._seconds:
                 time.sleep(self._seconds)
-            scores[row] = probability(text), 1 - probability(text)
+            scores[row] = probability(items.texts[row]), 1 - probability(items.texts[row])
+            if "SAY:" in text:
+                _say(text.partition("SAY:")[2].split()[0], answer, row)
             if "TRIP:" in text:
-                self._trip(text.partition("TRIP:")[2].split()[0], scores[row])
-        return Answer.scored(scores)
+                answer = self._trip(text.partition("TRIP:")[2].split()[0], answer, row)
+        return answer
 
     def _hint(self, row: int, rows: int, at: Callable[[int], None]) -> None:
         if self._hints == "rows" or (self._hints.isdigit() and row % int(self._hints) == 0):
@@ -97,12 +108,24 @@ class TripwireDetector:
             if how not in NONSENSE:
                 WAYS[how]()
 
-    def _trip(self, how: str, scores: NDArray[np.float32]) -> None:
+    def _trip(self, how: str, answer: Answer, row: int) -> Answer:
         if how in NONSENSE:
-            scores[1] = NONSENSE[how]
-            return
-        self._stuck = self._sticky
-        WAYS[how]()
+            answer.probability[row, 1] = NONSENSE[how]
+        elif how in MALFORMED:
+            return MALFORMED[how](answer)
+        else:
+            self._stuck = self._sticky
+            WAYS[how]()
+        return answer
+
+
+def _say(what: str, answer: Answer, row: int) -> None:
+    if what == "evidence":
+        cast("dict[int, list[Evidence]]", answer.evidence)[row] = [EVIDENCE]
+        return
+    answer.probability[row] = np.nan
+    answer.status[row] = Status.error if what == "media" else Status.abstained
+    answer.reason[row] = Reason[what]
 
 
 def eat_memory() -> None:
@@ -128,6 +151,15 @@ def spin() -> None:
         pass
 
 
+EVIDENCE = Evidence("harassment", 0.75, attachment=1, frame=3, box=(1, 2, 30, 40))
+MALFORMED: dict[str, Callable[[Answer], Any]] = {
+    "shape": lambda answer: replace(answer, status=answer.status[1:]),
+    "status": lambda answer: replace(answer, status=answer.status + 7),
+    "reason": lambda answer: replace(answer, reason=answer.reason + 99),
+    "evidence": lambda answer: replace(answer, evidence={0: ["found it"]}),
+    "nowhere": lambda answer: replace(answer, evidence={len(answer.status): [EVIDENCE]}),
+    "tuple": lambda answer: (answer.probability, answer.status),
+}
 NONSENSE = {"nan": np.nan, "infinity": np.inf, "over-one": 1.5}
 WAYS: dict[str, Callable[[], object]] = {
     "raise": fail,
