@@ -127,7 +127,7 @@ def assert_neighbours_unharmed(pipeline: Pipeline, name: str, without: str) -> N
 
 
 def test_only_the_guilty_records_pay(guarded: Pipeline) -> None:
-    """Raise, crash, exit, memory, endless loop, sleep, not a number, malformed answers: error and held; neighbours decided as without."""
+    """Raised, crashed, hung, grown, not a number, malformed: error and held; neighbours are decided as without."""
     count = 160
     guilty = {15 * place: how for place, how in enumerate(REASONS)} | {1: "segv", 2: "raise"}
     worker = guarded.worker(**settings(guarded))
