@@ -102,7 +102,7 @@ class Policy:
         self._detector_of = [self.detectors.index(column.detector) for column in self.columns]
         reads = [(rule, read) for rule in pack.file.rules if (read := self._read_by(rule))]
         self.rules = [rule for rule, _ in reads]
-        inert = [r for r in pack.file.rules if r not in self.rules and r.detector not in self.second_look]
+        inert = [r for r in pack.file.rules if r not in self.rules and self._only(r) not in self.second_look]
         self.notices = [f"rule {rule.id}: no detector gives {rule.detector or rule.category}; inert" for rule in inert]
         distinct = list(dict.fromkeys(read for _, read in reads))
         self.signals = [list(read) for read in distinct]  # columns of which a signal is the largest
@@ -115,10 +115,14 @@ class Policy:
 
     def _read_by(self, rule: Rule) -> tuple[int, ...]:
         """Indices of the columns that a rule reads."""
-        only = rule.detector or self.pack.file.thresholds[rule.threshold].detector
+        only = self._only(rule)
         return tuple(
             i for i, c in enumerate(self.columns) if c.category == rule.category and only in (None, c.detector)
         )
+
+    def _only(self, rule: Rule) -> str | None:
+        """The one detector that a rule reads, if it is one."""
+        return rule.detector or self.pack.file.thresholds[rule.threshold].detector
 
     def check(self, scores: Scores) -> None:
         """Refuse scores that can't be read as what they say they are: a NaN that counts as a score would allow.

@@ -62,6 +62,7 @@ class Publication:
     batch: Batch | None = None
     verdicts: Verdicts | None = None
     rows: list[int] = field(default_factory=list)
+    topics: list[str] = field(default_factory=list)  # of `rows`: where this worker read them
     decisions: list[Row] = field(default_factory=list)
     ledger_inputs: list[Row] = field(default_factory=list)
     second_looks: list[Row] = field(default_factory=list)
@@ -169,6 +170,7 @@ class Committer:
                 if kind is Kind.decision:
                     leaves.append((kind, offset, verdicts.leaf_bodies[row]))
                     publication.rows.append(row)
+                    publication.topics.append(lane.topic)
                 elif kind is Kind.dead_letter:
                     leaves.append((kind, offset, self._bury(publication, lane, decoded.dead[row], now_ms)))
                 else:

@@ -13,7 +13,7 @@ def measure(publication: Publication, metrics: WorkerMetrics) -> None:
     if batch is None or verdicts is None:
         return
     decoded, rows = batch.decoded, publication.rows
-    metrics.decided([decoded.events.topics[row] for row in rows], verdicts.actions[rows], verdicts.degraded[rows])
+    metrics.decided(publication.topics, verdicts.actions[rows], verdicts.degraded[rows])
     count = 0
     for entry in publication.entries:
         count += len(entry.leaves)

@@ -71,10 +71,10 @@ class Pipeline:
         path.write_text(yaml.safe_dump(settings))
         return path
 
-    def worker(self, slot: str = "0", config: Path | None = None, **changes: Any) -> Worker:
-        """Start a worker."""
+    def worker(self, slot: str = "0", config: Path | None = None, *arguments: str, **changes: Any) -> Worker:
+        """Start a worker, with these arguments more."""
         log = self.folder / f"worker-{len(self.workers)}.log"
-        self.workers.append(Worker(config or self.config(**changes), slot, log))
+        self.workers.append(Worker(config or self.config(**changes), slot, log, *arguments))
         return self.workers[-1]
 
     def run_until_drained(self, seconds: float = 60, **changes: Any) -> None:
