@@ -31,6 +31,7 @@ import psutil
 from detectors.interface import Answer
 from detectors.items import Items
 from schemas.categories import Category
+from schemas.errors import UserMistake
 from schemas.evidence import Evidence
 from schemas.statuses import Reason, Status
 
@@ -177,7 +178,10 @@ WAYS: dict[str, Callable[[], object]] = {
 
 
 def build(options: Mapping[str, Any]) -> TripwireDetector:
-    return TripwireDetector(**options)
+    try:
+        return TripwireDetector(**options)
+    except TypeError as error:
+        raise UserMistake(f"detector tripwire: {error}") from error
 
 
 def start_thread(options: Mapping[str, Any]) -> TripwireDetector:
