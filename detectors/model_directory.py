@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from detectors.base_models import Base, sha256
-from detectors.model_files import disguised, files_of, refused, unreadable
+from detectors.model_files import NAME, disguised, files_of, refused, unreadable
 from schemas.categories import Category
 from schemas.errors import UserMistake
 from schemas.model_versions import draft
@@ -28,7 +28,7 @@ WEIGHTS: Final = "model.safetensors"
 CARD: Final = "card.json"
 
 _Model = TypeVar("_Model", bound=BaseModel)
-FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][\w.+-]*$", max_length=200)]  # never a path
+FileName = Annotated[str, StringConstraints(pattern=NAME)]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -48,7 +48,19 @@ class BaseConfig(_Strict):
 
     def base(self) -> Base:
         """As `locate` takes it."""
-        return Base.from_config(self.model_dump(exclude={"kind"}))
+        return Base(**self.model_dump(exclude={"kind"}))
+
+
+class FetchedBase(_Strict):
+    """Base weights that no package delivers: a folder, or what `safestream models fetch` brings from an address."""
+
+    kind: Literal["transformers", "e5s1"] = "transformers"
+    source: str = Field(min_length=1)
+    files: dict[FileName, Digest] = Field(min_length=1)
+
+    def base(self) -> Base:
+        """As `locate` takes it."""
+        return Base(self.files, source=self.source)
 
 
 class AdapterConfig(_Strict):
@@ -64,7 +76,7 @@ class Config(_Strict):
 
     format: Literal[1] = 1
     detector: Literal["text"] = "text"
-    base: BaseConfig
+    base: BaseConfig | FetchedBase
     adapter: AdapterConfig
     pooling: Literal["mean"] = "mean"
     categories: tuple[Category, ...] = Field(min_length=1)  # the head's outputs, in order

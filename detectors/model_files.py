@@ -5,12 +5,14 @@ and joblib's files are out), code itself, and configurations that point to code 
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from safetensors import SafetensorError, safe_open
 
+NAME: Final = r"^[A-Za-z0-9_][\w.+-]{0,199}$"  # of a file: never a path
 _PICKLE: Final = "a pickle, and reading a pickle can run code; only safetensors are loaded"
 _CODE: Final = "code, and a model directory holds none: none is run"
 _OTHER: Final = "not a kind of file that a model directory holds"
@@ -25,6 +27,8 @@ _LEGAL: Final = ("LICENSE", "LICENCE", "NOTICE", "USE_POLICY", "COPYING")  # fil
 
 def refused(name: str) -> str | None:
     """Why a file of this name can't be in a model directory; None if it may."""
+    if not re.fullmatch(NAME, name):
+        return "a name that no file of a model directory has"
     suffix = Path(name).suffix.lower()
     if suffix in _REFUSED:
         return _REFUSED[suffix]

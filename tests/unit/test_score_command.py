@@ -49,18 +49,6 @@ def test_a_bad_line_is_named_by_its_number(tmp_path: Path, capsys: pytest.Captur
     assert "events.jsonl:2: not JSON" in capsys.readouterr().err
 
 
-def test_shipped_models_are_listed_and_verified(capsys: pytest.CaptureFixture[str]):
-    assert run(["models", "list"]) == 0
-    assert "text-minilm" in capsys.readouterr().out
-    assert run(["models", "verify"]) == 0
-    assert "fine" in capsys.readouterr().out
-
-
-def test_a_folder_that_is_no_model_is_found_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    assert run(["models", "verify", str(tmp_path)]) == 1
-    assert "config.json is missing" in capsys.readouterr().out
-
-
 def test_training_without_data_says_where_to_name_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert run(["train", "text", "--data", str(tmp_path), "--out", str(tmp_path / "m")]) == 2
     assert "labeled_data.csv is missing" in capsys.readouterr().err

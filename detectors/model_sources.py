@@ -1,0 +1,121 @@
+"""Places that models are fetched from, as fsspec sees them: names, sizes, bytes, and errors told in one line.
+
+/a/folder  file://…       this machine
+s3://…  gs://…  abfs://…  buckets: fsspec's drivers, with credentials where these look for them
+https://…                 a web server: it lists nothing, so the model needs a card that names its files
+hf://owner/name@revision  a model hub, through huggingface_hub (HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE are its own)
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import fsspec
+
+from detectors.model_cache import HUB
+from schemas.errors import UserMistake
+
+_PIECE: Final = 1 << 20  # bytes
+_DRIVERS: Final = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs", "hf": "huggingface_hub"}
+_WEB: Final = frozenset({"http", "https"})
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file there."""
+
+    size: int  # bytes; 0 where the place doesn't say
+    sha256: str = ""  # in hexadecimal, where the place says: a hub does of large files
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A folder somewhere, whose files can be read."""
+
+    address: str  # of a hub with the commit in place of a branch: what is there never changes
+    lists: bool  # whether it can be asked what there is
+    _files: Any  # fsspec's file system
+    _root: str
+    _reading: Mapping[str, Any] = field(default_factory=dict)  # options of `open`
+
+    def listing(self) -> dict[str, File]:
+        """The files of the folder, without those of folders in it."""
+        with _told(self.address):
+            found = self._files.ls(self._root, detail=True)
+        return {each["name"].rpartition("/")[2]: _file(each) for each in found if each["type"] == "file"}
+
+    def read(self, name: str) -> bytes | None:
+        """A small file, whole; None if there is none of that name."""
+        try:
+            with _told(f"{self.address}/{name}"):
+                return bytes(self._files.cat_file(self._path(name)))
+        except _MissingError:
+            return None
+
+    def about(self, name: str) -> File:
+        """One file's details."""
+        with _told(f"{self.address}/{name}"):
+            return _file(self._files.info(self._path(name)))
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """The file, in order."""
+        with _told(f"{self.address}/{name}"), self._files.open(self._path(name), "rb", **self._reading) as file:
+            while piece := file.read(_PIECE):
+                yield piece
+
+    def _path(self, name: str) -> str:
+        return f"{self._root.rstrip('/')}/{name}"
+
+
+class _MissingError(UserMistake):
+    """No file of that name."""
+
+
+def open_source(address: str) -> Source:
+    """The place that an address means. UserMistake if it can't be understood or reached, or its driver is missing."""
+    scheme = address.partition("://")[0] if "://" in address else "file"
+    try:
+        if address.startswith(HUB):
+            address = f"{HUB}{_pinned(address.removeprefix(HUB).strip('/'))}"
+        with _told(address):
+            files, root = fsspec.url_to_fs(address)
+    except ImportError:
+        raise UserMistake(f"{address}: a driver is missing: pip install {_DRIVERS.get(scheme, 'it')}") from None
+    streamed = {"block_size": 0} if scheme == "hf" else {}
+    return Source(address.rstrip("/"), scheme not in _WEB, files, root, streamed)
+
+
+def _pinned(repository: str) -> str:
+    """owner/name@commit for owner/name or owner/name@revision: a branch may move while its files are read."""
+    from huggingface_hub import HfApi, constants  # noqa: PLC0415 - half a second, and perhaps not installed
+
+    name, _, revision = repository.partition("@")
+    with _told(f"{HUB}{repository} at {constants.ENDPOINT}"):
+        return f"{name}@{HfApi().model_info(name, revision=revision or None).sha}"
+
+
+def _file(details: Mapping[str, Any]) -> File:
+    return File(int(details.get("size") or 0), str(getattr(details.get("lfs"), "sha256", None) or ""))
+
+
+@contextmanager
+def _told(address: str) -> Iterator[None]:
+    """Whatever a driver raises, as one line: each has its own classes, and a user needs its words."""
+    try:
+        yield
+    except (UserMistake, ImportError):
+        raise
+    except FileNotFoundError as error:
+        raise _MissingError(f"{address}: not there{_cause(error)}") from None
+    except Exception as error:  # noqa: BLE001
+        raise UserMistake(f"{address}: can't be fetched: {_words(error)}") from None
+
+
+def _cause(error: Exception) -> str:
+    return f": {_words(error.__cause__)}" if isinstance(error.__cause__, Exception) else ""
+
+
+def _words(error: BaseException) -> str:
+    said = " ".join(str(error).split())[:300]
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
