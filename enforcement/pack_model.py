@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from schemas.actions import RESTRICTIONS, Action
 from schemas.categories import Category
+from schemas.model_versions import is_draft
 
 DEFAULT_MISSING = Action.hold  # where a pack says nothing about a missing score
 
@@ -28,6 +29,15 @@ def _restriction(value: Any) -> Action:
     return action
 
 
+def _evaluated(version: str) -> str:
+    if is_draft(version):
+        raise ValueError("of a model that was not evaluated: fill in its card first, and take the version it has then")
+    return version
+
+
+Version: TypeAlias = Annotated[str, AfterValidator(_evaluated)]
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -37,7 +47,7 @@ class Threshold(_Part):
 
     value: float = Field(gt=0, le=1, description="The probability from which on a rule fires, over 0 up to 1.")
     detector: str | None = Field(default=None, description="The detector whose scores it is for; null: any.")
-    model_version: str | None = Field(default=None, description="The version of that detector's model; null: any.")
+    model_version: Version | None = Field(default=None, description="The version of that detector's model; null: any.")
 
 
 class When(_Part):
@@ -69,7 +79,7 @@ class Band(_Part):
     category: Category = Field(strict=False)
     low: float = Field(ge=0, le=1, description="From this probability on.")
     high: float = Field(gt=0, le=1, description="To below this probability.")
-    model_version: str | None = Field(default=None, description="The version of the detector's model; null: any.")
+    model_version: Version | None = Field(default=None, description="The version of the detector's model; null: any.")
 
     @model_validator(mode="after")
     def _rises(self) -> Self:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import psutil
 
-from detectors.base_models import locate
-from detectors.model_directory import SHIPPED, open_directory
+from detectors.base_models import Base, locate
+from detectors.model_directory import SHIPPED
+from detectors.model_inventory import entry
 from schemas.errors import UserMistake
 from stream.local_broker.background import DEFAULT_PORT, find
 from stream.local_broker.container import docker_client, has_image
@@ -120,17 +121,19 @@ def _weights() -> list[Check]:
 def _model(folder: Path) -> list[Check]:
     name = f"model {folder.name}"
     try:
-        model = open_directory(folder)
+        model = entry(folder)
     except UserMistake as mistake:
         return [Check(name, False, str(mistake), f"git checkout -- {folder}")]
-    base = model.config.base.base()
+    whole = Check(name, True, f"version {model.version}")
+    return [whole] if model.base is None else [whole, _base_weights(model.base)]
+
+
+def _base_weights(base: Base) -> Check:
     try:
         locate(base)
     except UserMistake as mistake:
-        weights = Check("base weights", False, str(mistake), "make setup")
-    else:
-        weights = Check("base weights", True, f"{base.package} {base.version}")
-    return [Check(name, True, f"version {model.version}"), weights]
+        return Check("base weights", False, str(mistake), "make setup")
+    return Check("base weights", True, base.name)
 
 
 def _disk() -> Check:

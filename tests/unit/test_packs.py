@@ -50,6 +50,12 @@ def mistakes(folder: Path, text: str) -> list[str]:
     return [str(problem).removeprefix(f"{folder / 'pack.yaml'}:") for problem in found.value.problems]
 
 
+def test_no_threshold_belongs_to_a_model_that_nobody_evaluated(folder: Path) -> None:
+    bound = GOOD.replace("{value: 0.9}", "{value: 0.9, detector: llm, model_version: draft-0123456789abcdef}")
+    (problem,) = mistakes(folder, bound)
+    assert "was not evaluated" in problem
+
+
 def test_a_good_pack_loads_and_its_version_is_the_digest_of_its_file(folder: Path) -> None:
     pack = load_pack(folder)
     assert pack.version == hashlib.sha256(GOOD.encode()).hexdigest()
