@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format faults bench-stream train lock clean
+.PHONY: help setup demo test lint format faults bench-stream bench-detectors train lock clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ $(RIVALS): requirements/bench.txt scripts/setup.sh
 bench-stream: setup $(RIVALS)  ## Throughput and latency against the raw loop, faust and quixstreams, as ratios
 	@$(PY) -m stream.local_broker
 	@$(PY) -m benchmarks.stream $(ARGS)
+
+bench-detectors: setup  ## What the detectors reach, as ratios to what a user would do instead; ARGS="forward known"
+	@$(PY) -m stream.local_broker
+	@$(PY) -m benchmarks.detectors $(ARGS)
 
 train: setup  ## Train the text detector anew: the weights in detectors/models
 	@$(VENV)/bin/safestream train text $(ARGS)

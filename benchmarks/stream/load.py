@@ -4,7 +4,7 @@ import io
 import itertools
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import fastavro
 from confluent_kafka import Producer
@@ -17,8 +17,8 @@ ACCOUNTS = 5000
 TEXT = "the song of my summer thanks for sharing this I never knew what you mean play it again tomorrow please"
 
 
-def comments(seed: int) -> Iterator[tuple[bytes, bytes]]:
-    """Key and value of one comment after the other: 13 fields, about 60 characters of text."""
+def comments(seed: int, texts: Sequence[str] = ()) -> Iterator[tuple[bytes, bytes]]:
+    """Key and value of one comment after the other: 13 fields; `texts` in turn, or about 60 characters of words."""
     chance = random.Random(seed)
     schema = open_registry().latest(COMMENTS)
     words, number = TEXT.split(), 0
@@ -33,7 +33,7 @@ def comments(seed: int) -> Iterator[tuple[bytes, bytes]]:
             "operation": "create",
             "surface": "track",
             "created_at": time.time_ns() // 1_000_000,
-            "text": " ".join(chance.choices(words, k=chance.randint(4, 20))),
+            "text": texts[number % len(texts)] if texts else " ".join(chance.choices(words, k=chance.randint(4, 20))),
             "language": "en",
             "region": "SE",
         }
@@ -43,10 +43,10 @@ def comments(seed: int) -> Iterator[tuple[bytes, bytes]]:
         yield account.encode(), body.getvalue()
 
 
-def produce(bootstrap: str, count: int, seed: int, rate: float | None = None) -> None:
+def produce(bootstrap: str, count: int, seed: int, rate: float | None = None, texts: Sequence[str] = ()) -> None:
     """Produce `count` comments, encoded beforehand, at once or at `rate` a second."""
     producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "linger.ms": 5})
-    made = list(itertools.islice(comments(seed), count))
+    made = list(itertools.islice(comments(seed, texts), count))
     began = time.monotonic()
     for number, (key, value) in enumerate(made):
         while rate and number > rate * (time.monotonic() - began):

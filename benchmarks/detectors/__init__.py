@@ -1,0 +1,1 @@
+"""What the detectors reach, against what a user would write first."""
