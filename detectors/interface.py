@@ -24,6 +24,9 @@ BUILT_IN: Mapping[str, str] = {
     "text": "detectors.text:build",
     "image": "detectors.image.detector:build",
     "known": "detectors.known.detector:build",
+    "audio": "detectors.audio:build",
+    "llm": "detectors.llm.guard:build",
+    "openai_compatible": "detectors.llm.openai_compatible:build",
     "lexicon": "detectors.lexicon:build",
     "null": "detectors.null:build",
 }
