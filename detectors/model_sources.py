@@ -6,6 +6,7 @@ https://…                 a web server: it lists nothing, so the model needs a
 hf://owner/name@revision  a model hub, through huggingface_hub (HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE are its own)
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -75,24 +76,27 @@ class _MissingError(UserMistake):
 def open_source(address: str) -> Source:
     """The place that an address means. UserMistake if it can't be understood or reached, or its driver is missing."""
     scheme = address.partition("://")[0] if "://" in address else "file"
+    options: dict[str, Any] = {}
     try:
-        if address.startswith(HUB):
-            address = f"{HUB}{_pinned(address.removeprefix(HUB).strip('/'))}"
+        if scheme == "hf":
+            options = {"endpoint": os.environ.get("HF_ENDPOINT")}  # as it is now, not as when the library was imported
+            address = f"{HUB}{_pinned(address.removeprefix(HUB).strip('/'), **options)}"
         with _told(address):
-            files, root = fsspec.url_to_fs(address)
+            files, root = fsspec.url_to_fs(address, **options)
     except ImportError:
         raise UserMistake(f"{address}: a driver is missing: pip install {_DRIVERS.get(scheme, 'it')}") from None
     streamed = {"block_size": 0} if scheme == "hf" else {}
     return Source(address.rstrip("/"), scheme not in _WEB, files, root, streamed)
 
 
-def _pinned(repository: str) -> str:
+def _pinned(repository: str, endpoint: str | None) -> str:
     """owner/name@commit for owner/name or owner/name@revision: a branch may move while its files are read."""
-    from huggingface_hub import HfApi, constants  # noqa: PLC0415 - half a second, and perhaps not installed
+    from huggingface_hub import HfApi  # noqa: PLC0415 - half a second, and perhaps not installed
 
+    hub = HfApi(endpoint=endpoint)
     name, _, revision = repository.partition("@")
-    with _told(f"{HUB}{repository} at {constants.ENDPOINT}"):
-        return f"{name}@{HfApi().model_info(name, revision=revision or None).sha}"
+    with _told(f"{HUB}{repository} at {hub.endpoint}"):
+        return f"{name}@{hub.model_info(name, revision=revision or None).sha}"
 
 
 def _file(details: Mapping[str, Any]) -> File:
