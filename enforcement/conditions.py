@@ -5,20 +5,24 @@ A new kind of condition is a field of `Facts` and of `When`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from types import NoneType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from enforcement.pack_model import When
 from schemas.columns import Events
+from schemas.roles import Role
 
-FIELDS: Final = ("content_type", "surface", "audience", "operation")
+FIELDS: Final = ("content_type", "surface", "audience", "operation", "attachment")
 DELETE: Final = "delete"
 
 _PREFIX: Final = "content."
 _CAN_BE: Final = {str, NoneType}
+_ROLES: Final = (Role.AUDIO.value, Role.IMAGE.value, Role.VIDEO.value)
+_COMBINED: Final = [each for n in range(len(_ROLES) + 1) for each in combinations(_ROLES, n)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class Facts:
     surface: Sequence[str | None]
     audience: Sequence[str | None]
     operation: Sequence[str]
+    attachment: Sequence[tuple[str, ...]]  # roles of what is attached, each once, in alphabetical order
 
     def __len__(self) -> int:
         return len(self.operation)
@@ -55,6 +60,7 @@ def facts(events: Events) -> Facts:
         [record.get("surface") for record in records],
         [record.get("audience") for record in records],
         [record.get("operation") or "create" for record in records],
+        [tuple(sorted({each.role for each in found})) if found else () for found in events.attachments],
     )
 
 
@@ -73,7 +79,8 @@ class Conditions:
         held = np.ones((1, 1), dtype=bool)
         for field, codes, table in self._tables:
             column = getattr(facts, field)
-            check(field, column)
+            if field != "attachment":  # which is ours
+                check(field, column)
             held = held & table[np.fromiter((codes.get(value, 0) for value in column), np.intp, len(column))]
         return held
 
@@ -88,12 +95,24 @@ def check(field: str, column: Sequence[object]) -> None:
         raise TypeError(f"{field} is a {odd.pop().__name__}, not a string")
 
 
-def _table(field: str, whens: Sequence[When]) -> tuple[dict[str | None, int], NDArray[np.bool_]]:
+def _table(field: str, whens: Sequence[When]) -> tuple[dict[Any, int], NDArray[np.bool_]]:
     """Value → row, and the rows; row 0 is for every value that no rule names."""
+    if field == "attachment":
+        return _attachment_table(whens)
     named = sorted({value for when in whens for value in getattr(when, field) or ()})
-    codes: dict[str | None, int] = {value: row for row, value in enumerate(named, 1)}
+    codes: dict[Any, int] = {value: row for row, value in enumerate(named, 1)}
     table = np.empty((len(named) + 1, len(whens)), dtype=bool)
     for column, when in enumerate(whens):
         allowed = getattr(when, field)
         table[:, column] = [allowed is None or value in allowed for value in (None, *named)]
+    return codes, table
+
+
+def _attachment_table(whens: Sequence[When]) -> tuple[dict[Any, int], NDArray[np.bool_]]:
+    """Combination of roles → row; a rule allows those that have one of the roles it names. Row 0 has none."""
+    codes = {combined: row for row, combined in enumerate(_COMBINED)}
+    table = np.empty((len(_COMBINED), len(whens)), dtype=bool)
+    for column, when in enumerate(whens):
+        wanted = when.attachment
+        table[:, column] = [wanted is None or not set(wanted).isdisjoint(combined) for combined in _COMBINED]
     return codes, table

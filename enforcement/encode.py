@@ -145,6 +145,7 @@ class LeafEncoder:
             "audience": record["audience"].choices(ruling.facts.audience),
             "operation": record["operation"].choices(ruling.facts.operation),
             "flags": record["flags"].choices(events.flags.tolist(), flags.names),
+            "attached": record["attached"].choices(ruling.facts.attachment, list),
             "attempts": record["attempts"].choices(events.attempts.tolist()),
             "origin": _sparse(record["origin"], events.origins, len(events)),
             "scores": record["scores"].float_rows(scores.probability),
@@ -291,6 +292,7 @@ def _tidy(facts: Facts) -> Facts:
         _strings(facts.surface, None),
         _strings(facts.audience, None),
         _strings(facts.operation, UNKNOWN),
+        facts.attachment,
     )
 
 

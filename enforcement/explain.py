@@ -66,8 +66,8 @@ def _traces(policy: Policy, facts: Facts, scores: Scores, decided: Decisions) ->
 
 def _why(rule: Rule, facts: Facts, score: float | None, threshold: float, statuses: str) -> str:
     """Everything that keeps a rule from firing; else what made it fire."""
-    against = [f"{field} is {_fact(facts, field)}, not one of {', '.join(_asked(rule, field))}" for field in FIELDS
-               if _asked(rule, field) and _fact(facts, field) not in _asked(rule, field)]  # fmt: skip
+    against = [f"{field} is {_said(facts, field)}, not one of {', '.join(_asked(rule, field))}" for field in FIELDS
+               if _asked(rule, field) and _facts(facts, field).isdisjoint(_asked(rule, field))]  # fmt: skip
     if facts.operation[0] == "delete":
         against.append("the content was deleted")
     if score is None:
@@ -81,9 +81,14 @@ def _asked(rule: Rule, field: str) -> list[str]:
     return getattr(rule.when, field) or []
 
 
-def _fact(facts: Facts, field: str) -> str | None:
-    value: str | None = getattr(facts, field)[0]
-    return value
+def _facts(facts: Facts, field: str) -> set[str | None]:
+    """What a condition on a field looks at: the value, or of attachments the roles."""
+    value = getattr(facts, field)[0]
+    return set(value) if field == "attachment" else {value}
+
+
+def _said(facts: Facts, field: str) -> str:
+    return ", ".join(sorted(map(str, _facts(facts, field)))) or "none"
 
 
 def _statuses(policy: Policy, scores: Scores, place: int) -> str:

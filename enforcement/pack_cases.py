@@ -19,7 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from enforcement.conditions import Facts
 from enforcement.decide import Policy, decide
 from enforcement.located_yaml import Document, Mistakes, Problem
-from enforcement.pack_model import as_action
+from enforcement.pack_model import Attached, as_action
 from enforcement.packs import Pack, sentence
 from schemas.actions import Action
 from schemas.categories import Category
@@ -42,6 +42,7 @@ class Event(_Part):
     surface: str | None = None
     audience: str | None = None
     operation: Literal["create", "edit", "delete"] = "create"
+    attachment: tuple[Attached, ...] = ()
 
 
 class Expectation(_Part):
@@ -148,7 +149,13 @@ def _outcome(pack: Pack, case: Case) -> tuple[Action, str | None, bool]:
     scores = one_row(case.scores, statuses, pack.versions)
     policy = Policy(pack, scores.columns, scores.detectors, scores.versions)
     event = case.event
-    facts = Facts([event.content_type], [event.surface], [event.audience], [event.operation])
+    facts = Facts(
+        [event.content_type],
+        [event.surface],
+        [event.audience],
+        [event.operation],
+        [tuple(sorted(set(event.attachment)))],
+    )
     decided = decide(policy, facts, scores, as_of_ms=0)
     outcome = policy.outcomes[decided.outcome[0]]
     return outcome.action, outcome.rule, bool(decided.degraded[0])

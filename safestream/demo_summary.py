@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from safestream.demo_tally import Numbers, percentile
-from safestream.demo_view import COLOURS, by_action
+from safestream.demo_view import COLOURS, by_action, special
 from schemas.actions import Action
 
 _NOTHING_FOUND: Final = "nothing found"
@@ -52,6 +52,15 @@ def show(ending: Ending, console: Console) -> None:
     numbers = ending.numbers
     console.print(Text("\nDecisions by category and action", style="bold"))
     console.print(_decisions(numbers))
+    if numbers.kinds:
+        console.print(Text("\nOther languages, pictures, recordings", style="bold"))
+        for kind, counts in special(numbers).items():
+            said = ", ".join(f"{action} {count:,}" for action, count in counts.most_common())
+            console.print(f"  {kind:<16} {said}", highlight=False)
+    if numbers.provisional:
+        console.print(Text("\nSecond look", style="bold"))
+        for (before, after), count in sorted(numbers.again.items()):
+            console.print(f"  {before} → {after:<12} {count:,}", highlight=False)
     console.print(Text("\nDead letters by reason", style="bold"))
     for line in _in_lines([f"{reason} {count:,}" for reason, count in sorted(numbers.reasons.items())]):
         console.print(f"  {line}", highlight=False)

@@ -26,6 +26,7 @@ class Sent:
     topic: str
     text: str
     spoilt: PoisonReason | None
+    kind: str = ""  # what is special about it, see `SampleEvent`
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Outcome:
     rule: str | None = None
     degraded: bool = False
     reason: str | None = None
+    sequence: int = 0
+    provisional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,9 @@ class Numbers:
     settled: Counter[str] = field(default_factory=Counter)
     actions: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[tuple[str, str]] = field(default_factory=Counter)  # (kind, action) → decisions
+    provisional: int = 0  # decided while somebody is still to look
+    again: Counter[tuple[str, str]] = field(default_factory=Counter)  # (action before, action after a second look)
     degraded: int = 0
     doubled: int = 0
     mistaken: int = 0  # decided though it was spoilt, or the other way round, or for another reason
@@ -88,6 +94,7 @@ class Tally:
         self._numbers = Numbers()
         self._sent: dict[Place, Sent] = {}
         self._outcomes: dict[Place, Outcome] = {}
+        self._again: dict[Place, Outcome] = {}
         self._shown: deque[Shown] = deque(maxlen=_REMEMBERED)
 
     def produced(self, place: Place, sent: Sent) -> None:
@@ -99,7 +106,7 @@ class Tally:
             numbers.sent_in[int(sent.at)] += 1
             self._sent[place] = sent
             if place in self._outcomes:
-                self._settle(sent, self._outcomes[place])
+                self._settle(place, sent, self._outcomes[place])
 
     def not_produced(self) -> None:
         """The broker has refused it, or never answered."""
@@ -109,14 +116,31 @@ class Tally:
     def became(self, place: Place, outcome: Outcome) -> None:
         """A decision or a dead letter is visible."""
         with self._lock:
+            if outcome.sequence:
+                self._look_again(place, outcome)
+                return
             if place in self._outcomes:
                 self._numbers.doubled += 1
                 return
             self._outcomes[place] = outcome
             if place in self._sent:
-                self._settle(self._sent[place], outcome)
+                self._settle(place, self._sent[place], outcome)
 
-    def _settle(self, sent: Sent, outcome: Outcome) -> None:
+    def _look_again(self, place: Place, outcome: Outcome) -> None:
+        """A second decision comes after the first, on another topic's way: the first may be seen later."""
+        if place in self._again:
+            self._numbers.doubled += 1
+            return
+        self._again[place] = outcome
+        if place in self._outcomes and place in self._sent:
+            self._settle_again(self._sent[place], self._outcomes[place], outcome)
+
+    def _settle_again(self, sent: Sent, before: Outcome, outcome: Outcome) -> None:
+        self._numbers.again[before.action or "", outcome.action or ""] += 1
+        if outcome.action != "allow":
+            self._shown.append(Shown(outcome, sent.topic, sent.text))
+
+    def _settle(self, place: Place, sent: Sent, outcome: Outcome) -> None:
         numbers = self._numbers
         numbers.last = max(numbers.last, outcome.at)
         numbers.settled[sent.topic] += 1
@@ -128,8 +152,13 @@ class Tally:
             numbers.reasons[outcome.reason or ""] += 1
         else:
             numbers.actions[outcome.action, outcome.category] += 1
+            numbers.provisional += outcome.provisional
+            if sent.kind:
+                numbers.kinds[sent.kind, outcome.action] += 1
         if outcome.action != "allow":
             self._shown.append(Shown(outcome, sent.topic, sent.text))
+        if place in self._again:
+            self._settle_again(sent, outcome, self._again[place])
 
     def read(self) -> tuple[Numbers, list[Shown]]:
         """A copy of the numbers, and the last outcomes worth showing, newest first."""
@@ -148,6 +177,12 @@ class Tally:
         """Records with a visible decision or dead letter."""
         with self._lock:
             return self._numbers.settled.total()
+
+    @property
+    def waiting(self) -> int:
+        """Provisional decisions that no later one has followed yet."""
+        with self._lock:
+            return self._numbers.provisional - self._numbers.again.total()
 
     @property
     def failed(self) -> int:

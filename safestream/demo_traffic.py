@@ -41,6 +41,7 @@ class Ready:
     record: dict[str, Any] | None
     text: str
     spoilt: PoisonReason | None
+    kind: str = ""
 
 
 def due(seconds: float) -> int:
@@ -60,7 +61,7 @@ def prepare(events: Sequence[SampleEvent], registry: Registry, max_event_bytes: 
 
 def _which_to_spoil(events: Sequence[SampleEvent]) -> dict[int, PoisonReason]:
     """Event's number → reason. Only what is created: an edit's original would have been another event."""
-    comments = [number for number, event in enumerate(events) if event.record["operation"] == "create"]
+    comments = [n for n, event in enumerate(events) if event.record["operation"] == "create" and not event.kind]
     wanted = max(len(REASONS), len(events) // 100)
     step = max(1, len(comments) // wanted)
     chosen = comments[step // 2 :: step][:wanted]
@@ -75,7 +76,7 @@ def _ready(
         topic = topics.COMMENTS  # the schema that lacks the account is one of comments
     key = str(record["account_id"]).encode()
     if reason is None:
-        return Ready(topic, key, None, record, event.text, None)
+        return Ready(topic, key, None, record, event.text or f"[{event.kind}]", None, event.kind)
     value = encode(schemas[event.topic], record)
     other = next(schemas[name].id for name in topics.CONTENT if name != topic)
     return Ready(topic, key, spoil(reason, value, record, max_event_bytes, other), None, event.text, reason)
@@ -149,7 +150,7 @@ class Traffic:
         if ready.record is not None:
             ready.record["created_at"] = time.time_ns() // 1_000_000
             value = encode(self._schemas[ready.topic], ready.record)
-        sent = Sent(self._tally.clock(), ready.topic, ready.text, ready.spoilt)
+        sent = Sent(self._tally.clock(), ready.topic, ready.text, ready.spoilt, ready.kind)
 
         def delivered(error: KafkaError | None, message: Message) -> None:
             if error is not None:

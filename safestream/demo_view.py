@@ -24,7 +24,7 @@ COLOURS: Final[Mapping[str, str]] = {
     "remove": "red",
     "dead letter": "grey62",
 }
-_LINES: Final = 8
+_LINES: Final = 7
 _SPARKS: Final = " ▁▂▃▄▅▆▇█"
 _SPARK_SECONDS: Final = 20
 _BAR: Final = 14
@@ -45,7 +45,7 @@ def view(numbers: Numbers, shown: Sequence[Shown], total: int, now: float, began
     right = Panel(_actions(numbers), title="decisions", border_style="grey50")
     middle.add_row(left, right)
     lines = Panel(_last(shown), title="last that were not simply allowed (masked)", border_style="grey50")
-    return Group(_head(numbers, total, now - began), middle, lines)
+    return Group(_head(numbers, total, now - began), _special(numbers), middle, lines)
 
 
 def _head(numbers: Numbers, total: int, seconds: float) -> RenderableType:
@@ -63,6 +63,22 @@ def _head(numbers: Numbers, total: int, seconds: float) -> RenderableType:
         f"{latency}  {int(seconds) // 60}:{int(seconds) % 60:02}",
     )
     return grid
+
+
+def special(numbers: Numbers) -> dict[str, Counter[str]]:
+    """What is special about events → actions: other languages together, pictures, voice notes."""
+    found: dict[str, Counter[str]] = {}
+    for (kind, action), count in numbers.kinds.items():
+        found.setdefault("other languages" if len(kind) < 4 else kind, Counter())[action] += count
+    return dict(sorted(found.items()))
+
+
+def _special(numbers: Numbers) -> RenderableType:
+    """One line: of each kind how many were decided, and how many of them not simply allowed."""
+    parts = [f"{k} {c.total():,} ({c.total() - c['allow']:,} acted on)" for k, c in special(numbers).items()]
+    if numbers.provisional:
+        parts.append(f"second look {numbers.again.total():,} of {numbers.provisional:,}")
+    return Text(" " + "   ".join(parts), style="grey62", no_wrap=True, overflow="ellipsis")
 
 
 def _rates(numbers: Numbers, now: float) -> RenderableType:

