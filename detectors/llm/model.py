@@ -1,0 +1,81 @@
+"""A causal language model from a directory of safetensors, with or without low-rank adapters merged into it.
+
+Any architecture that transformers has a class for: Llama, Qwen, Gemma and the guards built on them. What could run code
+is refused by name: pickled weights, and configurations that point to code of their own.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
+
+from schemas.errors import UserMistake
+
+_PICKLED: Final = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".msgpack", ".h5"})
+
+
+def check_folder(folder: Path) -> None:
+    """UserMistake, with the file's name, unless the folder holds safetensors and configuration, and no code."""
+    if not (folder / "config.json").is_file():
+        raise UserMistake(f"{folder} is not a model directory: config.json is missing")
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in _PICKLED:
+            raise UserMistake(f"{path}: pickled weights can run code when they are read; only safetensors are loaded")
+        if path.suffix == ".py":
+            raise UserMistake(f"{path}: a model directory holds no code, and none is run")
+    for name in ("config.json", "tokenizer_config.json"):
+        path = folder / name
+        if path.is_file() and "auto_map" in json.loads(path.read_text(encoding="utf-8")):
+            raise UserMistake(f"{path}: auto_map points to code of the model's own, which is not run")
+    if not any(folder.glob("*.safetensors")):
+        raise UserMistake(f"{folder}: no *.safetensors here, and nothing else is loaded")
+
+
+def load_causal(folder: Path, attention: str, dtype: torch.dtype = torch.float32) -> Any:
+    """The model on the CPU, evaluating; `attention` is transformers' name for one. UserMistake as `check_folder`."""
+    check_folder(folder)
+    try:
+        logging.disable_progress_bar()  # it would leave a thread behind, which no fork survives
+        model = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=dtype,
+            attn_implementation=attention,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+        )
+    except (OSError, ValueError) as error:
+        raise UserMistake(f"{folder}: no causal language model: {' '.join(str(error).split())[:200]}") from None
+    model.train(mode=False)
+    return model
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The directory's tokenizer, with its chat template."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise UserMistake(f"{folder}: no tokenizer: {' '.join(str(error).split())[:200]}") from None
+    if not tokenizer.chat_template:
+        raise UserMistake(f"{folder}: the tokenizer has no chat template, so there is no way to put the question")
+    return tokenizer
+
+
+@torch.no_grad()
+def merge_adapter(model: Any, tensors: Mapping[str, Tensor], scale: float) -> None:
+    """Add `scale · B A` to each adapted weight, in the weight's own precision, which should be float32.
+
+    Names are peft's: `<module>.lora_A.weight` (rank, in) and `<module>.lora_B.weight` (out, rank).
+    """
+    modules = dict(model.named_modules())
+    for name, down in tensors.items():
+        if name.endswith(".lora_A.weight"):
+            module = name.removesuffix(".lora_A.weight")
+            if module not in modules:
+                raise UserMistake(f"the adapter is for another model: there is no {module} in this one")
+            modules[module].weight.add_(tensors[f"{module}.lora_B.weight"].float() @ down.float(), alpha=scale)
