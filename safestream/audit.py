@@ -217,9 +217,7 @@ def _committed(cluster: Cluster, group: str, partitions: dict[str, int]) -> dict
     """What the workers have committed; those of the second look are a group of their own."""
     looked_again = {name: count for name, count in partitions.items() if name == topics.SECOND_LOOK}
     first = {name: count for name, count in partitions.items() if name not in looked_again}
-    return committed_positions(cluster, group, first) | committed_positions(
-        cluster, group_of(group), looked_again
-    )
+    return committed_positions(cluster, group, first) | committed_positions(cluster, group_of(group), looked_again)
 
 
 def _registry(configuration: Configuration) -> Registry:

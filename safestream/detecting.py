@@ -27,18 +27,9 @@ def start_detectors(settings: Configuration, pack: Pack, *, second_look: bool = 
         _require(settings, pack, elsewhere)
     chosen = [name for name in settings.detectors if (name in elsewhere) == second_look]
     later = chosen if second_look else [name for name in chosen if name in pack.file.detectors]
-    process = settings.detector_process
     detectors = DetectorClient(
         [spec_of(name, settings, pack) for name in chosen],
-        ProcessSettings(
-            deadline_ms=process.deadline_ms,
-            memory_mb=process.memory_mb,
-            threads=process.threads,
-            start_seconds=process.start_seconds,
-            reuse_entries=process.reuse_entries,
-            reuse_seconds=process.reuse_seconds,
-            max_attempts=SOLO_DEATHS,
-        ),
+        process_settings(settings),
         ask=(lambda events, _: wanted(events, later)) if second_look else Asker(pack, later),
         later=later,
     )
@@ -48,6 +39,21 @@ def start_detectors(settings: Configuration, pack: Pack, *, second_look: bool = 
         detectors.close()
         raise
     return detectors
+
+
+def process_settings(settings: Configuration) -> ProcessSettings:
+    """How the configuration wants detector processes watched."""
+    process = settings.detector_process
+    return ProcessSettings(
+        deadline_ms=process.deadline_ms,
+        memory_mb=process.memory_mb,
+        threads=process.threads,
+        start_seconds=process.start_seconds,
+        reuse_entries=process.reuse_entries,
+        reuse_seconds=process.reuse_seconds,
+        media=settings.media.model_dump(mode="json", exclude_defaults=True),
+        max_attempts=SOLO_DEATHS,
+    )
 
 
 def _require(settings: Configuration, pack: Pack, elsewhere: Collection[str]) -> None:
