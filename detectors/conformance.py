@@ -164,7 +164,7 @@ class Conformance:
         with closing(DetectorClient([self.spec])) as client:
             client.start()
             assert client.versions == (detector.version,)
-            client.submit(1, _events(rows))
+            client.submit(1, Events.unplaced(rows.texts, rows.languages, rows.attachments))
             result = client.collect(_SECONDS)
         assert result is not None, f"no answer within {_SECONDS:.0f} s"
         np.testing.assert_array_equal(result[1].status[:, 0], answer.status)
@@ -176,23 +176,3 @@ def _check(answer: Answer, rows: int, categories: int) -> None:
     request = pack(Kind.score, 0, rows, 1)
     encode_answer(unpack(request[:HEADER_BYTES], b""), categories, answer, 0.0, 1)
     assert answer.probability.dtype == np.float32
-
-
-def _events(rows: Items) -> Events:
-    n = len(rows)
-    nothing = np.zeros(n, np.uint8)
-    return Events(
-        topics=["content.comments"] * n,
-        topic_ids=[bytes(16)] * n,
-        partitions=[0] * n,
-        offsets=list(range(n)),
-        timestamps_ms=[0] * n,
-        records=[{"event_id": str(row), "account_id": "account"} for row in range(n)],
-        texts=list(rows.texts),
-        languages=list(rows.languages),
-        attachments=[tuple(found) for found in rows.attachments],
-        values=[b""] * n,
-        flags=nothing.astype(np.uint16),
-        attempts=nothing,
-        origins={},
-    )

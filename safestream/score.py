@@ -1,96 +1,167 @@
-"""`safestream score`: JSON Lines of events in, JSON Lines of scores out, without Kafka."""
+"""`safestream score`: JSON Lines of events in, JSON Lines of scores out, without Kafka.
 
-import itertools
+The detector runs as a worker runs it, in a process of its own: a file that crashes it is one line with an error. While
+it scores, the next lines are read and the last ones written.
+"""
+
 import json
+import os
+import select
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Final
 
-import numpy as np
 import typer
 
-from detectors.interface import Detector, DetectorSpec, build
-from detectors.items import Items
-from safestream.configuration import load
+from detectors.client import DetectorClient
+from detectors.interface import DetectorSpec
+from enforcement.packs import DEFAULT, load_pack
+from safestream import logs
+from safestream.configuration import Configuration, load
+from safestream.detecting import process_settings, spec_of
 from safestream.options import ConfigFile
 from safestream.progress import Progress
+from schemas.columns import Events, Scores
 from schemas.errors import UserMistake
 from schemas.json_lines import BadLine, LineReader
 from schemas.registry import Schema, open_registry
-from schemas.statuses import Status
+from schemas.statuses import Reason, Status
 
 app = typer.Typer(add_completion=False)
 
-_BATCH: Final = 256  # events scored together
+_BATCH: Final = 256  # events scored together, if so many are there
+_PIECE: Final = 1 << 16  # bytes read at once
+_PATIENCE: Final = 0.02  # seconds between looks at the input while events are being scored
 
 
 @app.command()
 def score(
-    detector: Annotated[str, typer.Argument(help="As configured, or built in: text, lexicon, null.")],
+    detector: Annotated[str, typer.Argument(help="As configured, or built in, or of an installed package.")],
     file: Annotated[Path, typer.Argument(help="JSON Lines, one event a line; - is standard input.")],
     topic: Annotated[str, typer.Option(help="Whose schema the events have.")] = "content.comments",
     config: ConfigFile = None,
 ) -> None:
     """Score events and print a line each: event_id, detector, model_version, status, scores by category.
 
-    An event without text is `skipped`. Only what the detector gave is printed, nothing of the content.
+    Beside them `reason` where there is no score, and `evidence` where the detector says where it found what. An event
+    without anything that the detector reads is `skipped`. Nothing of the content is printed.
     """
     configuration = load(config)
-    configured = configuration.detectors.get(detector)
-    spec = DetectorSpec(detector, configured.options, configured.factory) if configured else DetectorSpec(detector)
+    logs.configure(configuration.log.format, configuration.log.level)  # standard output is for scores
     registry = configuration.schema_registry
     schema = open_registry(registry.folder, registry.url, registry.properties).latest(topic)
     if str(file) == "-":
-        _score(spec, schema, sys.stdin.buffer, "standard input")
+        _score(configuration, detector, schema, sys.stdin.buffer, "standard input")
         return
     try:
         with file.open("rb") as source:
-            _score(spec, schema, source, str(file))
+            _score(configuration, detector, schema, source, str(file))
     except OSError as error:
         raise UserMistake(f"{file}: can't be read: {error.strerror}") from error
 
 
-def _score(spec: DetectorSpec, schema: Schema, source: BinaryIO, name: str) -> None:
-    loaded = build(spec)
-    loaded.warm()
-    records, count = _records(source, LineReader(schema), name), 0
-    with Progress("scoring") as progress:
-        while batch := list(itertools.islice(records, _BATCH)):
-            for line in _lines(loaded, schema, batch):
-                print(json.dumps(line, allow_nan=False))
-            count += len(batch)
-            progress.show(count)
+def _score(configuration: Configuration, name: str, schema: Schema, source: BinaryIO, called: str) -> None:
+    client = DetectorClient([_spec(configuration, name)], process_settings(configuration))
+    with closing(client):
+        client.start()
+        lines, count = _Lines(source, schema, called), 0
+        with Progress("scoring") as progress:
+            under_way: dict[int, list[str]] = {}  # number of a batch → its event ids
+            while under_way or not lines.ended:
+                if client.room and not lines.ended and (not under_way or lines.ready()):
+                    ids, events = lines.take()
+                    if ids:
+                        count += 1
+                        client.submit(count, events)
+                        under_way[count] = ids
+                elif (result := client.collect(_PATIENCE)) is not None:
+                    print("\n".join(_lines(under_way.pop(result[0]), result[1])), flush=True)
+                    progress.show(lines.taken)
+    if lines.mistake:
+        raise lines.mistake
 
 
-def _records(source: BinaryIO, reader: LineReader, name: str) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(source, 1):
+def _spec(configuration: Configuration, name: str) -> DetectorSpec:
+    if name in configuration.detectors:
+        return spec_of(name, configuration, load_pack(configuration.policy.pack or DEFAULT))
+    return DetectorSpec(name)
+
+
+class _Lines:
+    """The events of a file or pipe, as many at a time as are there."""
+
+    def __init__(self, source: BinaryIO, schema: Schema, called: str) -> None:
+        self.ended = False
+        self.taken = 0
+        self.mistake: UserMistake | None = None  # what ended it before its end
+        self._file = source.fileno()
+        self._roles = schema.roles
+        self._reader = LineReader(schema)
+        self._called = called
+        self._number = 0
+        self._lines: list[bytes] = []  # whole ones, the next last
+        self._begun: list[bytes] = []  # pieces of the line after them
+        self._over = False  # nothing more will come
+
+    def ready(self) -> bool:
+        """Whether `take` would not wait."""
+        return bool(self._lines) or self._over or bool(select.select([self._file], [], [], 0)[0])
+
+    def take(self) -> tuple[list[str], Events]:
+        """What is there, at least a line, at most a batch: event ids, events. None at all at the end."""
+        while not self._lines and not self._over:
+            self._read()
+        records = [record for _ in range(min(_BATCH, len(self._lines))) if (record := self._next())]
+        self.ended = self.ended or (self._over and not self._lines)
+        self.taken += len(records)
+        roles = self._roles
+        events = Events.unplaced(
+            [roles.join_text(record) for record in records],
+            [roles.language_of(record) for record in records],
+            [roles.attachments_of(record) for record in records],
+        )
+        return [record["event_id"] for record in records], events
+
+    def _read(self) -> None:
+        piece = os.read(self._file, _PIECE)
+        self._over = not piece
+        self._begun.append(piece)
+        if b"\n" in piece or self._over:
+            *whole, rest = b"".join(self._begun).split(b"\n")
+            self._lines = [*whole, rest][::-1] if self._over else whole[::-1]
+            self._begun = [rest]
+
+    def _next(self) -> dict[str, Any] | None:
+        """The event of the next line; None for an empty one, and from a bad one on."""
+        line = self._lines.pop()
+        self._number += 1
         try:
-            if line.strip():
-                yield reader.read(line)
+            return self._reader.read(line) if line.strip() and not self.mistake else None
         except BadLine as error:
-            raise UserMistake(f"{name}:{number}: {error}") from None
+            self.mistake, self.ended = UserMistake(f"{self._called}:{self._number}: {error}"), True
+            return None
 
 
-def _lines(detector: Detector, schema: Schema, records: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    roles = schema.roles
-    columns = zip(*((roles.join_text(r), roles.language_of(r), roles.attachments_of(r)) for r in records), strict=True)
-    items = Items(*map(list, columns))
-    asked = np.flatnonzero(items.readable(detector.modalities))
-    status = np.full(len(items), Status.skipped, np.uint8)
-    probability = np.full((len(items), len(detector.categories)), np.nan, np.float32)
-    if len(asked):
-        answer = detector.score(items.take(asked), lambda _: None)
-        probability[asked], status[asked] = answer.probability, answer.status
-    within = ((probability >= 0) & (probability <= 1)).all(axis=1)
-    status[(status == Status.scored) & ~within] = Status.error  # not a number is no answer
-    for i, record in enumerate(records):
-        scored = status[i] == Status.scored
-        pairs = zip(detector.categories, probability[i].tolist(), strict=True)
-        yield {
-            "event_id": record["event_id"],
-            "detector": detector.name,
-            "model_version": detector.version,
-            "status": Status(int(status[i])).name,
-            "scores": {category: round(p, 6) for category, p in pairs} if scored else {},
+def _lines(ids: list[str], scores: Scores) -> Iterator[str]:
+    (detector,), (version,) = scores.detectors, scores.versions
+    categories = [column.category for column in scores.columns]
+    rows = zip(
+        ids, scores.status[:, 0].tolist(), scores.reason[:, 0].tolist(), scores.probability.tolist(), strict=True
+    )
+    for row, (event_id, status, reason, probability) in enumerate(rows):
+        line: dict[str, Any] = {
+            "event_id": event_id,
+            "detector": detector,
+            "model_version": version,
+            "status": Status(status).name,
+            "scores": {},
         }
+        if status == Status.scored:
+            line["scores"] = {category: round(p, 6) for category, p in zip(categories, probability, strict=True)}
+        if reason != Reason.none:
+            line["reason"] = Reason(reason).name
+        if found := scores.evidence.get((row, 0)):
+            line["evidence"] = [each.as_json() for each in found]
+        yield json.dumps(line)

@@ -48,7 +48,7 @@ def _below(datum: Any, parent: Path, sources: list[Source]) -> Iterator[Attachme
     if isinstance(datum, list):
         for item in datum:
             yield from _below(item, parent, sources)
-    elif isinstance(datum, dict) and (parent[0] if parent else sources[0][0]) not in datum:  # a map of records
+    elif isinstance(datum, dict) and datum.keys().isdisjoint(parent[:1] or [name for name, _ in sources]):  # a map
         for item in datum.values():
             yield from _below(item, parent, sources)
     elif isinstance(datum, dict) and parent:

@@ -31,7 +31,11 @@ def test_attachments_come_in_the_order_shown_with_what_the_producer_says_of_them
     )
 
 
-@pytest.mark.parametrize("record", [{"media": []}, {"media": None}, {}, {"media": [{}]}])
+def test_fields_may_be_left_out_as_in_a_json_line():
+    assert comment_roles().attachments_of({"media": [{"image": "a"}]}) == (Attachment("image", "a"),)
+
+
+@pytest.mark.parametrize("record", [{"media": []}, {"media": None}, {}, {"media": [{}, {"alt_text": "x"}]}])
 def test_an_event_without_media_has_none(record: dict[str, Any]):
     assert comment_roles().attachments_of(record) == ()
 
