@@ -60,7 +60,7 @@ def _stream(container: InputContainer) -> AudioStream:
         raise MediaError(f"{len(container.streams.audio)} sound tracks instead of one")
     stream = container.streams.audio[0]
     context = stream.codec_context
-    if context.name not in _CODECS.split(",") or context.sample_rate not in _RATES:
+    if context is None or context.name not in _CODECS.split(",") or context.sample_rate not in _RATES:
         raise MediaError("a codec or a sample rate that is not read")
     if not 1 <= context.channels <= _MOST_CHANNELS:
         raise MediaError("more channels than are read")
