@@ -1,6 +1,8 @@
-"""The text detector: MiniLM with a trained adapter, several categories in one forward. English.
+"""The text detector: an encoder with a trained adapter, several categories in one forward.
 
-    normal form → word pieces → chunks → packed forward → head → Platt scaling → the highest of a text's chunks
+    language → normal form → word pieces → chunks → packed forward → head → Platt scaling → the highest of the chunks
+
+A text in a language that the model was not evaluated in is abstained from.
 
 The factory loads on the CPU and computes nothing, so that a process may fork after it; `warm` takes the device, which
 no fork survives, and runs a first forward. How many threads a forward takes is for the process to say (torch).
@@ -16,15 +18,16 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors.torch import load_file
 
-from detectors.base_models import locate
 from detectors.calibration import Platt
-from detectors.encoder import load_encoder, merge_adapter
+from detectors.encoder import merge_adapter
+from detectors.foundation import Foundation
 from detectors.interface import Answer
 from detectors.items import Items
+from detectors.language import LanguageGate, primary
 from detectors.model_directory import SHIPPED, ModelDirectory, open_directory
 from detectors.packed import ATTENTION, pack, text_vectors, within_budget
-from detectors.tokenisation import chunks, load_tokenizer, pieces
 from schemas.errors import UserMistake
+from schemas.statuses import Reason, Status
 
 DEFAULT_MODEL: Final = SHIPPED / "text-minilm"
 
@@ -45,19 +48,20 @@ class TextDetector:
 
     name: Final = "text"
     modalities: Final = ("text",)
-    languages: frozenset[str] | None = frozenset({"en"})
     cost_ms: Final = 8.0
 
     def __init__(self, directory: ModelDirectory, options: Options) -> None:
-        base = locate(directory.config.base.base())
+        foundation = Foundation(directory.config.base.base(), directory.config.base.kind)
         tensors, adapter = load_file(directory.weights), directory.config.adapter
         self.version = directory.version
+        self.languages: frozenset[str] | None = frozenset(map(primary, directory.card.languages))
         self.categories: tuple[str, ...] = tuple(directory.config.categories)
         fitted = [directory.card.calibration[category] for category in directory.config.categories]
         self._platt = [Platt(one.slope, one.intercept) for one in fitted]
         self._options = options
-        self._tokenizer = load_tokenizer(base)
-        self._encoder = load_encoder(base, ATTENTION)
+        self._gate = LanguageGate(self.languages)
+        self._vocabulary = foundation.vocabulary()
+        self._encoder = foundation.encoder(ATTENTION)
         merge_adapter(self._encoder, tensors, adapter.alpha / adapter.rank)
         self._head = torch.nn.Linear(self._encoder.config.hidden_size, len(self.categories))
         self._head.load_state_dict({name: tensors[f"head.{name}"] for name in ("weight", "bias")})
@@ -73,16 +77,22 @@ class TextDetector:
 
     def score(self, items: Items, at: Callable[[int], None]) -> Answer:
         """Probabilities (n, categories); `at(i)` before each micro-batch with its first row."""
-        logits = self.logits(items.texts, at)
-        columns = [platt.probability(logits[:, c]) for c, platt in enumerate(self._platt)]
-        return Answer.scored(np.stack(columns, axis=1))
+        declined = self._gate.declined(items.texts, items.languages)
+        rows = np.flatnonzero(~declined)
+        logits = self.logits([items.texts[row] for row in rows.tolist()], lambda i: at(int(rows[i])))
+        probability = np.full((len(items), len(self.categories)), np.nan, np.float32)
+        for c, platt in enumerate(self._platt):
+            probability[rows, c] = platt.probability(logits[:, c])
+        status = np.where(declined, Status.abstained, Status.scored).astype(np.uint8)
+        return Answer(probability, status, np.where(declined, Reason.language, Reason.none).astype(np.uint8))
 
     @torch.inference_mode()
     def logits(self, texts: Sequence[str], at: Callable[[int], None]) -> NDArray[np.float32]:
         """Before calibration, (n, categories): the highest over a text's chunks."""
         if texts:
             at(0)  # tokenising is work on the rows too
-        cut = [(row, chunk) for row, ids in enumerate(pieces(self._tokenizer, texts)) for chunk in chunks(ids)]
+        ids = self._vocabulary.pieces(texts)
+        cut = [(row, chunk) for row, of_text in enumerate(ids) for chunk in self._vocabulary.chunks(of_text)]
         highest = np.full((len(texts), len(self.categories)), -np.inf, np.float32)
         for run in within_budget([len(chunk) for _, chunk in cut], self._options.token_budget):
             rows = [row for row, _ in cut[run]]

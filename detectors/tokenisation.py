@@ -1,7 +1,8 @@
 """Text to word pieces, for BERT: nothing in a text is taken for a special token, and a long text is cut in chunks."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -27,17 +28,27 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     return tokenizer
 
 
-def pieces(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
-    """Word piece ids of each text in normal form, without special tokens."""
-    encoded = tokenizer.encode_batch_fast([normal_form(text) for text in texts], add_special_tokens=False)
-    return [one.ids for one in encoded]
+@dataclass(frozen=True, slots=True, eq=False)
+class Vocabulary:
+    """How a base model's texts become ids."""
 
+    tokenizer: Tokenizer
+    first: int  # the id every text begins with
+    last: int  # the one it ends with
+    table: Mapping[int, str]  # code point → what the vocabulary was made with in its place; {} if it needs none
 
-def chunks(ids: list[int]) -> list[list[int]]:
-    """`[CLS] … [SEP]`, at most CHUNK long and MOST_CHUNKS many; always at least one."""
-    room, step = CHUNK - 2, CHUNK - 2 - OVERLAP
-    starts = list(range(0, max(1, len(ids) - OVERLAP), step))
-    if len(starts) > MOST_CHUNKS:
-        last = len(starts) - 1
-        starts = [starts[round(i * last / (MOST_CHUNKS - 1))] for i in range(MOST_CHUNKS)]
-    return [[CLS, *ids[start : start + room], SEP] for start in starts]
+    def pieces(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of each text in normal form, without special tokens."""
+        plain = [normal_form(text) for text in texts]
+        if self.table:
+            plain = [" ".join(text.replace("\0", " ").translate(self.table).split()) for text in plain]
+        return [one.ids for one in self.tokenizer.encode_batch_fast(plain, add_special_tokens=False)]
+
+    def chunks(self, ids: list[int]) -> list[list[int]]:
+        """`first … last`, at most CHUNK long and MOST_CHUNKS many; always at least one."""
+        room, step = CHUNK - 2, CHUNK - 2 - OVERLAP
+        starts = list(range(0, max(1, len(ids) - OVERLAP), step))
+        if len(starts) > MOST_CHUNKS:
+            end = len(starts) - 1
+            starts = [starts[round(i * end / (MOST_CHUNKS - 1))] for i in range(MOST_CHUNKS)]
+        return [[self.first, *ids[start : start + room], self.last] for start in starts]

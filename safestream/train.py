@@ -66,7 +66,7 @@ def llm(
     card = train(data or _data_folder(), out, Recipe(steps=steps, seed=seed), _say)
     print(file=sys.stderr)
     for category, figures in card.evaluation["test"].items():
-        print(f"{category:<12} ROC AUC {figures['roc_auc']:.3f}  ECE {figures['ece']:.3f}")
+        print(f"{category:<12} ROC AUC {figures['roc_auc']['value']:.3f}  ECE {figures['ece']:.3f}")
     print(f"written to {out}; use it with `detectors: {{llm: {{options: {{model: {out}}}}}}}`")
 
 

@@ -6,6 +6,9 @@ Each is looked for in `DIR/<name>/`, as its publisher ships it (plain or gzipped
     hatemoji    github.com/HannahKirk/Hatemoji (HatemojiBuild)               CC-BY-4.0           build_{train,…}.csv
     safenlp     github.com/microsoft/SafeNLP (ToxiGen, implicit hate)        MIT, ToxiGen terms  {toxiGen,…}.json
     vicomtech   github.com/Vicomtech/hate-speech-dataset                     CC-BY-SA-3.0-ES     sentences.csv
+    olid        scholar.harvard.edu/malmasi/olid                             none stated         olid-training-v1.0.tsv
+    tweeteval   github.com/cardiffnlp/tweeteval (the task `hate`)            none stated         hate/{train,val}_….txt
+    germeval2018, korean_hate, sms_spam                                      CC-BY(-SA)-4.0
 
 A category that a source says nothing about is NaN: it takes no part in that category's loss or evaluation.
 """
@@ -22,48 +25,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from detectors.training.labels import UNKNOWN, harassment, profanity
-from schemas.categories import Category
+from detectors.training.labels import UNKNOWN, harassment, mentions_sex, mentions_violence, profanity
+from detectors.training.rows import Row
 from schemas.errors import UserMistake
 
-CATEGORIES: Final = (Category.HATE, Category.HARASSMENT, Category.PROFANITY)
 _HANDLE: Final = re.compile(r"@\w+")
 _LINK: Final = re.compile(r"https?://\S+")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One labelled text. `labels` follow CATEGORIES: 1, 0 or NaN. Rows of one `group` must share a split."""
-
-    text: str
-    source: str
-    group: str
-    labels: tuple[float, float, float]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Examples:
-    """`n` labelled texts as columns."""
-
-    texts: list[str]
-    sources: list[str]
-    groups: list[str]
-    labels: NDArray[np.float32]  # (n, len(CATEGORIES)), NaN where the source does not say
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    def take(self, rows: NDArray[np.intp]) -> "Examples":
-        """The rows at these positions, in this order."""
-        return Examples(
-            [self.texts[i] for i in rows],
-            [self.sources[i] for i in rows],
-            [self.groups[i] for i in rows],
-            self.labels[rows],
-        )
+_ADVERTISES: Final = re.compile(r"http|www\.|\b(?:free|win|won|cash|prize|click|offer|sale|buy|\$\d)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +45,16 @@ class Source:
     rows: Callable[[str], Iterator[Row]]
 
 
-def load(folder: Path) -> tuple[Examples, dict[str, str]]:
+def load(folder: Path) -> tuple[list[Row], dict[str, str]]:
     """Every row of every source, and each file's SHA-256 by "source/file". UserMistake if a file is missing."""
     rows: list[Row] = []
     digests: dict[str, str] = {}
     for source in SOURCES:
         for name in source.files:
-            content = _content(folder / source.name / name, source)
+            content = _content(folder, name, source)
             digests[f"{source.name}/{name}"] = hashlib.sha256(content).hexdigest()
             rows += source.rows(content.decode("utf-8"))
-    labels = np.array([row.labels for row in rows], np.float32)
-    return Examples([r.text for r in rows], [r.source for r in rows], [r.group for r in rows], labels), digests
+    return rows, digests
 
 
 def cleaned(text: str) -> str:
@@ -107,7 +74,12 @@ def table(path: Path, delimiter: str = ",") -> list[dict[str, str]] | None:
     return list(csv.DictReader(text, delimiter=delimiter))
 
 
-def _content(path: Path, source: Source) -> bytes:
+def _content(folder: Path, name: str, source: Source) -> bytes:
+    """One file; or of two, "texts+labels", both with a NUL between."""
+    return b"\0".join(_one(folder / source.name / part, source) for part in name.split("+"))
+
+
+def _one(path: Path, source: Source) -> bytes:
     content = _read(path)
     if content is None:
         raise UserMistake(f"{path} is missing: get {source.name} from {source.origin}, or name its folder with --data")
@@ -125,25 +97,29 @@ def _records(content: str) -> Iterator[dict[str, str]]:
     return iter(csv.DictReader(io.StringIO(content, newline="")))
 
 
+def _row(text: str, source: str, group: str, hate: float, harassing: float, swearing: float) -> Row:
+    """With what can be said of the other four: nobody was asked, but a text without a word of them has none of them."""
+    english = source not in {"germeval2018", "korean_hate"}
+    threat = 0.0 if english and not mentions_violence(text) else UNKNOWN
+    sexual = 0.0 if english and not mentions_sex(text) else UNKNOWN
+    advertising = UNKNOWN if _ADVERTISES.search(text) else 0.0
+    return Row(text, source, group, (hate, harassing, swearing, threat, sexual, advertising, advertising))
+
+
 def _davidson(content: str) -> Iterator[Row]:
     for record in _records(content):
         text, judged = cleaned(record["tweet"]), int(record["class"])  # 0 hate, 1 offensive, 2 neither
         offensive = judged != 2
-        labels = (
-            float(judged == 0),
-            harassment(text, offensive=offensive),
-            profanity(text, offensive=offensive),
-        )
-        yield Row(text, "davidson", "", labels)
+        aimed, swears = harassment(text, offensive=offensive), profanity(text, offensive=offensive)
+        yield _row(text, "davidson", "", float(judged == 0), aimed, swears)
 
 
 def _hatemoji(content: str) -> Iterator[Row]:
     for record in _records(content):
         text, hate = cleaned(record["text"]), record["label_gold"] == "1"
         pair = min(record["entry_id"], record["matched_id"])  # a text and its contrast stay together
-        offensive = True if hate else None
-        labels = (float(hate), harassment(text, offensive=offensive), profanity(text, offensive=None))
-        yield Row(text, "hatemoji", f"hatemoji/{pair}", labels)
+        aimed = harassment(text, offensive=True if hate else None)
+        yield _row(text, "hatemoji", f"hatemoji/{pair}", float(hate), aimed, profanity(text, offensive=None))
 
 
 def _safenlp(content: str) -> Iterator[Row]:
@@ -153,12 +129,8 @@ def _safenlp(content: str) -> Iterator[Row]:
         text, toxicity = cleaned(record["text"]), float(record["toxicity_score"])
         unsure = name == "toxigen" and 2.5 < toxicity < 3.5  # raters disagreed: neither hateful nor harmless
         hate = UNKNOWN if unsure else float(record["label"] == "hate")
-        yield Row(
-            text,
-            name,
-            "",
-            (hate, UNKNOWN if hate else harassment(text, offensive=None), profanity(text, offensive=None)),
-        )
+        aimed = UNKNOWN if hate else harassment(text, offensive=None)
+        yield _row(text, name, "", hate, aimed, profanity(text, offensive=None))
 
 
 def _vicomtech(content: str) -> Iterator[Row]:
@@ -167,8 +139,60 @@ def _vicomtech(content: str) -> Iterator[Row]:
             continue
         text, hate = cleaned(record["text"]), record["label"] == "hate"
         post = record["file_id"].partition("_")[0]
-        labels = (float(hate), harassment(text, offensive=hate or None), profanity(text, offensive=None))
-        yield Row(text, "vicomtech", f"vicomtech/{post}", labels)
+        aimed = harassment(text, offensive=hate or None)
+        yield _row(text, "vicomtech", f"vicomtech/{post}", float(hate), aimed, profanity(text, offensive=None))
+
+
+def _olid(content: str) -> Iterator[Row]:
+    """Whom an offence is aimed at: nobody, one person (harassment), a group (it may be hate), others."""
+    for record in csv.DictReader(io.StringIO(content), delimiter="\t", quoting=csv.QUOTE_NONE):
+        text, offensive = (
+            cleaned(record["tweet"]).replace("@USER", "@user").replace("URL", "http"),
+            record["subtask_a"] == "OFF",
+        )
+        aimed = {"IND": 1.0, "NULL": 0.0}.get(record["subtask_c"], UNKNOWN)
+        hate = 0.0 if not offensive or record["subtask_b"] == "UNT" else UNKNOWN
+        yield _row(text, "olid", "", hate, aimed, profanity(text, offensive=offensive))
+
+
+def _hateval(content: str) -> Iterator[Row]:
+    texts, _, labels = content.partition("\0")
+    for line, label in zip(texts.splitlines(), labels.split(), strict=True):
+        text, hate = cleaned(line), label == "1"
+        aimed = harassment(text, offensive=hate or None)
+        yield _row(text, "hateval", "", float(hate), aimed, profanity(text, offensive=hate or None))
+
+
+def _germeval(content: str) -> Iterator[Row]:
+    """OTHER, PROFANITY (swears at nobody), INSULT (of a person), ABUSE (for what people are)."""
+    meaning = {
+        "OTHER": (0.0, 0.0, UNKNOWN),
+        "PROFANITY": (0.0, 0.0, 1.0),
+        "INSULT": (UNKNOWN, 1.0, UNKNOWN),
+        "ABUSE": (1.0, UNKNOWN, UNKNOWN),
+    }
+    for line in content.splitlines():
+        text, _, fine = line.split("\t")
+        yield _row(cleaned(text.replace("|LBR|", " ")), "germeval2018", "", *meaning[fine.strip()])
+
+
+def _korean(content: str) -> Iterator[Row]:
+    """Comments under news of celebrities: hostile to somebody (hate) or rude (offensive), perhaps for what they are."""
+    for record in csv.DictReader(io.StringIO(content), delimiter="\t", quoting=csv.QUOTE_NONE):
+        judged, biased = record["hate"], record["bias"] != "none"
+        hate = 1.0 if judged == "hate" and biased else 0.0 if judged == "none" and not biased else UNKNOWN
+        aimed = {"hate": UNKNOWN if biased else 1.0, "none": 0.0}.get(judged, UNKNOWN)
+        swears = 0.0 if judged == "none" else UNKNOWN
+        yield _row(cleaned(record["comments"]), "korean_hate", "", hate, aimed, swears)
+
+
+def _sms(content: str) -> Iterator[Row]:
+    """Advertising by text message, much of it a swindle: which part of it is, nobody said."""
+    for line in content.splitlines():
+        label, _, message = line.partition("\t")
+        spam, text = label == "spam", cleaned(message)
+        swears, sexual = profanity(text, offensive=None), UNKNOWN if mentions_sex(text) else 0.0
+        yield Row(text, "sms_spam", "", (0.0, 0.0, swears, 0.0, sexual, float(spam), UNKNOWN if spam else 0.0))
 
 
 SOURCES: Final = (
@@ -200,4 +224,21 @@ SOURCES: Final = (
         ("sentences.csv",),
         _vicomtech,
     ),
+    Source(
+        "olid",
+        "https://scholar.harvard.edu/malmasi/olid",
+        "none stated; made for research",
+        ("olid-training-v1.0.tsv",),
+        _olid,
+    ),
+    Source(
+        "tweeteval",
+        "https://github.com/cardiffnlp/tweeteval (hate: SemEval-2019 task 5)",
+        "none stated; made for research",
+        ("hate/train_text.txt+hate/train_labels.txt", "hate/val_text.txt+hate/val_labels.txt"),
+        _hateval,
+    ),
+    Source("germeval2018", "https://github.com/uds-lsv/GermEval-2018-Data", "CC-BY-4.0", ("training.txt",), _germeval),
+    Source("korean_hate", "https://github.com/kocohub/korean-hate-speech", "CC-BY-SA-4.0", ("train.tsv",), _korean),
+    Source("sms_spam", "https://archive.ics.uci.edu/dataset/228", "CC-BY-4.0", ("sms.tsv",), _sms),
 )

@@ -1,105 +1,132 @@
 """One LoRA adapter and one linear head on a BERT encoder, trained for several categories at once.
 
-A row's loss is the binary cross-entropy of the categories that its source labels; the others take no part. An epoch
-draws a quota from each source, so that twenty thousand swearing tweets don't drown five thousand adversarial contrasts.
+A row's loss is the binary cross-entropy of the categories that its source labels; the others take no part. Training
+goes in rounds; after each one its state is saved, and a run that was stopped goes on from there.
 LoRA: Hu et al. 2021, arXiv:2106.09685.
 """
 
-import random
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 
-from detectors.encoder import load_encoder
-from detectors.tokenisation import CLS, SEP, load_tokenizer, pieces
-from detectors.training.datasets import Examples
-from detectors.training.labels import STRONG
-from detectors.training.obfuscation import obfuscated
+from detectors.foundation import Foundation
+from detectors.training.drawing import Pools, batches
+from detectors.training.recipe import Recipe
+from detectors.training.rows import CATEGORIES, Examples
 
-QUOTAS: Final = {  # rows an epoch: source → (labelled hate, all others)
-    "davidson": (2_300, 9_000),
-    "hatemoji": (5_000, 5_000),
-    "toxigen": (3_000, 3_200),
-    "implicit_hate": (4_500, 4_500),
-    "vicomtech": (1_350, 2_700),
-}
 _EVERY_SECONDS: Final = 5.0
 TARGETS: Final = ("query", "key", "value", "dense")
+HATE_WEIGHT: Final = 2.0  # against one of each other category: it is the hardest, and has the most labels
+_TYPICAL: Final = 160.0  # known labels of a batch: keeps the loss of long and of short batches on one scale
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """Everything that, with the data and the seed, determines the weights."""
+class Progress:
+    """So far."""
 
-    epochs: int = 2
-    batch: int = 32  # rows
-    most_pieces: int = 64  # of a training text, special tokens included
-    learning_rate: float = 8e-4
-    warm_up: float = 0.05  # share of the steps
-    weight_decay: float = 0.01
-    rank: int = 16
-    alpha: int = 32
-    dropout: float = 0.05  # before the adapter
-    obfuscate: float = 0.15  # share of the rows with a strong word that are respelled
-    seed: int = 3
-    quotas: Mapping[str, tuple[int, int]] = field(default_factory=lambda: QUOTAS)
-
-    def describe(self) -> dict[str, Any]:
-        """For the model's card."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Progress so far."""
-
-    step: int
-    steps: int
+    rows: int
+    of: int
     loss: float  # mean of the last steps
     rows_per_second: float
     seconds_left: float
 
 
-def fit(examples: Examples, base: Path, recipe: Recipe, report: Callable[[Step], None]) -> dict[str, Tensor]:
-    """Train on one thread in bfloat16 autocast; the adapter's tensors in float16, the head's in float32."""
-    torch.set_num_threads(1)
-    torch.manual_seed(recipe.seed)
-    rng = random.Random(recipe.seed)  # noqa: S311 - reproducible, not secret
-    lora = LoraConfig(r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout, target_modules=list(TARGETS))
-    with warnings.catch_warnings(action="ignore", category=FutureWarning):  # peft uses an old name
-        encoder = get_peft_model(load_encoder(base, "sdpa"), lora)
-    head = nn.Linear(encoder.config.hidden_size, examples.labels.shape[1])
-    weights = [w for w in [*encoder.parameters(), *head.parameters()] if w.requires_grad]
-    optimiser = torch.optim.AdamW(weights, recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
-    steps = recipe.epochs * -(-sum(map(sum, recipe.quotas.values())) // recipe.batch)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _slope(step, steps, recipe.warm_up))
-    encoder.train()
-    meter = _Meter(steps, report)
-    for ids, mask, labels in _batches(examples, base, recipe, rng):
+class Trainer:
+    """Encoder with adapter, head, optimiser. On one thread of the CPU, in bfloat16 autocast."""
+
+    def __init__(self, foundation: Foundation, recipe: Recipe) -> None:
+        torch.set_num_threads(1)
+        torch.manual_seed(recipe.seed)
+        self._recipe = recipe
+        lora = LoraConfig(r=recipe.rank, lora_alpha=recipe.alpha, target_modules=list(TARGETS))
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # peft uses an old name
+            frozen = _without_dropout(foundation.encoder("sdpa")).to(torch.bfloat16)  # the adapter stays in float32
+            self._encoder = get_peft_model(frozen, lora)
+        self._head = nn.Linear(self._encoder.config.hidden_size, len(CATEGORIES))
+        self._weights = [w for w in [*self._encoder.parameters(), *self._head.parameters()] if w.requires_grad]
+        self._optimiser = torch.optim.AdamW(
+            self._weights, recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+        )
+        self._encoder.train()
+
+    def step(self, ids: Tensor, mask: Tensor, labels: Tensor, done: float) -> float:
+        """One batch; its loss. `done`: how much of the training is, 0..1."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._recipe.learning_rate * self._recipe.pace(done)
         with torch.autocast("cpu", torch.bfloat16):
-            hidden = encoder(input_ids=ids, attention_mask=mask).last_hidden_state.float()
-        loss = masked_loss(head(mean_pooled(hidden, mask)), labels)
-        optimiser.zero_grad()
+            hidden = self._encoder(input_ids=ids, attention_mask=mask).last_hidden_state.float()
+        loss = masked_loss(self._head(mean_pooled(hidden, mask)), labels)
+        self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(weights, 1.0)
-        optimiser.step()
-        schedule.step()
-        meter.add(float(loss.detach()), len(labels))
-    return _tensors(encoder, head)
+        nn.utils.clip_grad_norm_(self._weights, 1.0)
+        self._optimiser.step()
+        return float(loss.detach())
+
+    def save(self, path: Path, rounds: int) -> None:
+        """Everything a later run needs, after so many rounds; the file is there whole or not at all."""
+        state = {
+            "rounds": rounds,
+            "weights": [weight.detach() for weight in self._weights],
+            "optimiser": self._optimiser.state_dict(),
+        }
+        torch.save(state, path.with_suffix(".unfinished"))
+        path.with_suffix(".unfinished").replace(path)
+
+    def resume(self, path: Path) -> int:
+        """Go on from the file, if it is there; how many rounds are done."""
+        if not path.is_file():
+            return 0
+        state = torch.load(path, weights_only=True)
+        with torch.no_grad():
+            for weight, saved in zip(self._weights, state["weights"], strict=True):
+                weight.copy_(saved)
+        self._optimiser.load_state_dict(state["optimiser"])
+        rounds: int = state["rounds"]
+        return rounds
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The adapter in float16, the head in float32; named as peft saves them, less its prefix."""
+        adapter = {
+            name.removeprefix("base_model.model.").replace(".default.", "."): weight.detach().half()
+            for name, weight in self._encoder.named_parameters()
+            if weight.requires_grad
+        }
+        return adapter | {f"head.{k}": v.detach().clone() for k, v in self._head.state_dict().items()}
+
+
+def fit(
+    examples: Examples, foundation: Foundation, recipe: Recipe, state: Path, report: Callable[[Progress], None]
+) -> dict[str, Tensor]:
+    """Train, or finish what `state` holds of an interrupted run; the adapter's and the head's tensors."""
+    trainer, vocabulary, pools = Trainer(foundation, recipe), foundation.vocabulary(), Pools(examples, recipe)
+    first = trainer.resume(state)
+    total = recipe.rounds * recipe.round_rows
+    meter = _Meter(first * recipe.round_rows, total, report)
+    for number in range(first, recipe.rounds):
+        rows = number * recipe.round_rows
+        for ids, mask, labels in batches(examples, pools, vocabulary, recipe, number):
+            meter.add(trainer.step(ids, mask, labels, rows / total), len(labels))
+            rows += len(labels)
+        trainer.save(state, number + 1)
+    return trainer.tensors()
 
 
 def masked_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean over the known labels: `logits` and `labels` are (rows, categories), NaN where unknown."""
+    """Over the known labels: `logits` and `labels` are (rows, categories), NaN where unknown. Hate weighs double."""
     known = ~labels.isnan()
-    return nn.functional.binary_cross_entropy_with_logits(logits[known], labels[known])
+    weight = torch.ones_like(logits)
+    weight[:, 0] = HATE_WEIGHT
+    losses = nn.functional.binary_cross_entropy_with_logits(
+        logits[known], labels[known], weight[known], reduction="sum"
+    )
+    return losses / _TYPICAL
 
 
 def mean_pooled(hidden: Tensor, mask: Tensor) -> Tensor:
@@ -107,82 +134,32 @@ def mean_pooled(hidden: Tensor, mask: Tensor) -> Tensor:
     return (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
 
 
-def _slope(step: int, steps: int, warm_up: float) -> float:
-    rising = max(1, int(steps * warm_up))
-    return (step + 1) / rising if step < rising else max(0.0, (steps - step) / (steps - rising))
-
-
-def _batches(
-    examples: Examples, base: Path, recipe: Recipe, rng: random.Random
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Padded batches of near-equal length, in random order: (ids, mask, labels)."""
-    tokenizer = load_tokenizer(base)
-    pools = _pools(examples, recipe.quotas)
-    for _ in range(recipe.epochs):
-        drawn = [i for pool, quota in pools for i in _draw(pool, quota, rng)]
-        rng.shuffle(drawn)
-        texts = [_augmented(examples.texts[i], recipe.obfuscate, rng) for i in drawn]
-        rows = [[CLS, *ids[: recipe.most_pieces - 2], SEP] for ids in pieces(tokenizer, texts)]
-        by_length = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-        batches = [by_length[i : i + recipe.batch] for i in range(0, len(rows), recipe.batch)]
-        rng.shuffle(batches)
-        for batch in batches:
-            yield *_padded([rows[i] for i in batch]), torch.from_numpy(examples.labels[[drawn[i] for i in batch]])
-
-
-def _pools(examples: Examples, quotas: Mapping[str, tuple[int, int]]) -> list[tuple[list[int], int]]:
-    """Positions of each source's hateful and other rows, with their quotas."""
-    sources, hateful = np.array(examples.sources), examples.labels[:, 0] == 1
-    pools: list[tuple[list[int], int]] = []
-    for source, (hate, other) in quotas.items():
-        pools.append((np.flatnonzero((sources == source) & hateful).tolist(), hate))
-        pools.append((np.flatnonzero((sources == source) & ~hateful).tolist(), other))
-    return pools
-
-
-def _draw(pool: list[int], quota: int, rng: random.Random) -> list[int]:
-    """`quota` positions, none a second time before all have been drawn."""
-    whole, rest = divmod(quota, len(pool))
-    return pool * whole + rng.sample(pool, rest)
-
-
-def _augmented(text: str, share: float, rng: random.Random) -> str:
-    return obfuscated(text, rng) if STRONG.search(text.lower()) and rng.random() < share else text
-
-
-def _padded(rows: list[list[int]]) -> tuple[Tensor, Tensor]:
-    longest = max(map(len, rows))
-    ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
-    return ids, torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
-
-
-def _tensors(encoder: Any, head: nn.Linear) -> dict[str, Tensor]:
-    """Named as peft saves them, less its prefix; peft's own function would ask a model hub about the base."""
-    adapter = {
-        name.removeprefix("base_model.model.").replace(".default.", "."): weight.detach().half()
-        for name, weight in encoder.named_parameters()
-        if weight.requires_grad
-    }
-    return adapter | {f"head.{k}": v.detach().clone() for k, v in head.state_dict().items()}
+def _without_dropout(encoder: Any) -> Any:
+    for module in encoder.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        if hasattr(module, "dropout_prob"):
+            module.dropout_prob = 0.0
+    return encoder
 
 
 class _Meter:
     """Reports every few seconds, and at the end."""
 
-    def __init__(self, steps: int, report: Callable[[Step], None]) -> None:
-        self._steps, self._report = steps, report
+    def __init__(self, before: int, total: int, report: Callable[[Progress], None]) -> None:
+        self._before, self._rows, self._total, self._report = before, 0, total, report
         self._began, self._due = time.monotonic(), 0.0
-        self._rows = self._step = 0
         self._losses: list[float] = []
 
     def add(self, loss: float, rows: int) -> None:
-        self._step += 1
         self._rows += rows
         self._losses.append(loss)
         seconds = time.monotonic() - self._began
-        if seconds < self._due and self._step != self._steps:
+        done = self._before + self._rows
+        if seconds < self._due and done < self._total:
             return
         self._due = seconds + _EVERY_SECONDS
-        left = seconds / self._step * (self._steps - self._step)
-        self._report(Step(self._step, self._steps, sum(self._losses) / len(self._losses), self._rows / seconds, left))
+        speed = self._rows / seconds
+        left = max(0, self._total - done) / speed
+        self._report(Progress(done, self._total, sum(self._losses) / len(self._losses), speed, left))
         self._losses.clear()

