@@ -103,9 +103,11 @@ class CardBasics(_Strict):
     """What every card.json says, whatever detector the model is for."""
 
     name: str = Field(min_length=1)
+    detector: str = Field(default="", description="Detector that takes the model, where its configuration doesn't say.")
     summary: str = Field(description="One sentence: what it scores, in what, and how it is built.")
     licence: str = Field(description="Of the weights, and what the data sets' licences ask for.")
     languages: tuple[str, ...] = Field(description="BCP 47 tags it was evaluated in; empty: language does not matter.")
+    labels: dict[Category, str] = Field(default={}, description="What a score is the probability of, by category.")
     evaluation: dict[str, Any] = Field(
         default={},
         description="Figures by data set, with `value`, `interval` (95 %) and `rows` where they make sense; what is "
@@ -128,7 +130,6 @@ class CardBasics(_Strict):
 class Card(CardBasics):
     """card.json of a text model."""
 
-    labels: dict[Category, str] = Field(description="What a score is the probability of.")
     calibration: dict[Category, Calibration]
     thresholds: dict[Category, Threshold]
 
@@ -199,7 +200,7 @@ def faults(folder: Path, kind: type[CardBasics]) -> Iterator[str]:
     for path in files_of(folder):
         if fault := _fault(path, None if wrong else named.get(path.name, "")):
             yield f"{path}: {fault}" if not fault.startswith("was ") else f"{path} {fault}"
-    if not any(path.suffix == ".safetensors" for path in files_of(folder)):
+    if CONFIG in named and not any(name.endswith(".safetensors") for name in named):
         yield f"{folder} is not a model directory: *.safetensors is missing"
 
 

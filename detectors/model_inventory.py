@@ -1,11 +1,13 @@
 """Which models there are, shipped and fetched; what each is for; what is wrong with one."""
 
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, ValidationError
 
 from detectors.base_models import Base, locate
 from detectors.model_cache import cache
@@ -13,9 +15,11 @@ from detectors.model_directory import (
     CARD,
     CONFIG,
     SHIPPED,
+    BaseConfig,
     Card,
     CardBasics,
     Config,
+    FetchedBase,
     faults,
     mistakes,
     open_directory,
@@ -24,13 +28,13 @@ from detectors.model_directory import (
 from detectors.model_files import files_of
 from schemas.errors import UserMistake
 
+GUARD: Final = "guard.json"  # of a language model that judges by a policy: `detectors.llm`
+
 
 class AnyCard(CardBasics):
-    """The card of a hub's model, or of one for a detector of another package: it may say more."""
+    """The card of a model for whatever detector: it may say more."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-
-    labels: dict[str, Any] = Field(default={})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class Entry:
     languages: tuple[str, ...]  # BCP 47
     size: int  # bytes
     licence: str
-    base: Base | None  # None: the directory has all its weights
+    bases: tuple[Base, ...]  # weights that it builds on; none: the directory has all it needs
 
 
 def known() -> list[Path]:
@@ -65,18 +69,46 @@ def find(name: str) -> Path:
 
 def entry(folder: Path) -> Entry:
     """What a directory says of itself. UserMistake if it is not whole."""
-    if _is_text(folder):
-        text = open_directory(folder)
-        return _entry(folder, text.version, text.card, "text", text.config.categories, text.config.base.base())
-    found = verified(folder, AnyCard)
-    return _entry(folder, found.version, found.card, "", tuple(found.card.labels), None)
+    found = open_directory(folder) if _is_text(folder) else verified(folder, AnyCard)
+    settings = _settings(folder)
+    said_by_file = "llm" if (folder / GUARD).is_file() else ""
+    categories = dict.fromkeys([*found.card.labels, *settings.get("categories", ()), *settings.get("policies", ())])
+    return Entry(
+        folder,
+        found.card.name,
+        found.version,
+        str(settings.get("detector") or said_by_file),
+        tuple(map(str, categories)),
+        found.card.languages,
+        sum(path.stat().st_size for path in files_of(folder)),
+        found.card.licence,
+        tuple(_bases(settings)),
+    )
 
 
-def _entry(
-    folder: Path, version: str, card: CardBasics, detector: str, categories: tuple[str, ...], base: Base | None
-) -> Entry:
-    size = sum(path.stat().st_size for path in files_of(folder))
-    return Entry(folder, card.name, version, detector, categories, card.languages, size, card.licence, base)
+def _settings(folder: Path) -> dict[str, Any]:
+    """What the directory's own JSON says at its top, all files together."""
+    found: dict[str, Any] = {}
+    for name in (CARD, CONFIG, GUARD):
+        found |= _object(folder / name)
+    return found
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; nothing where there is none."""
+    try:
+        said = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _bases(settings: Mapping[str, Any]) -> Iterator[Base]:
+    """Wherever they stand: what looks like base weights is such."""
+    for said in settings.values():
+        for kind in (BaseConfig, FetchedBase):
+            with suppress(ValidationError):
+                yield kind.model_validate(said).base()
 
 
 def all_faults(folder: Path) -> list[str]:
@@ -84,7 +116,7 @@ def all_faults(folder: Path) -> list[str]:
     if found := directory_faults(folder):
         return found
     try:
-        if base := entry(folder).base:
+        for base in entry(folder).bases:
             locate(base)
     except UserMistake as mistake:
         return [str(mistake)]
@@ -100,7 +132,4 @@ def directory_faults(folder: Path) -> list[str]:
 
 def _is_text(folder: Path) -> bool:
     """Ours says which format it has; a hub's config.json is transformers' own."""
-    try:
-        return "format" in json.loads((folder / CONFIG).read_bytes())
-    except (OSError, ValueError):
-        return False
+    return "format" in _object(folder / CONFIG)

@@ -124,8 +124,7 @@ def _model(folder: Path) -> list[Check]:
         model = entry(folder)
     except UserMistake as mistake:
         return [Check(name, False, str(mistake), f"git checkout -- {folder}")]
-    whole = Check(name, True, f"version {model.version}")
-    return [whole] if model.base is None else [whole, _base_weights(model.base)]
+    return [Check(name, True, f"version {model.version}"), *map(_base_weights, model.bases)]
 
 
 def _base_weights(base: Base) -> Check:

@@ -117,10 +117,14 @@ def _show(found: "Entry") -> None:
 def _base(found: "Entry") -> str:
     from detectors.base_models import locate  # noqa: PLC0415
 
-    if found.base is None:
+    if not found.bases:
         return "none needed: all weights are here"
-    try:
-        locate(found.base)
-    except UserMistake as mistake:
-        return str(mistake)
-    return f"{found.base.name}, installed"
+    said = []
+    for base in found.bases:
+        try:
+            locate(base)
+        except UserMistake as mistake:
+            said.append(str(mistake))
+        else:
+            said.append(f"{base.name}, installed")
+    return "; ".join(said)

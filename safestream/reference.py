@@ -1,5 +1,6 @@
 """Reference pages that are made from the code: `python -m safestream.reference` writes them, a test compares them."""
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +10,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from typer.core import TyperGroup
 
+from detectors.model_directory import Card
+from detectors.model_inventory import AnyCard
 from safestream.cli import COMMANDS, command
 from safestream.configuration import Configuration, ContentTopic, Detector
 from schemas.metric_names import Metric
@@ -135,12 +138,20 @@ def _prose(text: str | None) -> str:
     return "\n\n".join(" ".join(part.split()) for part in (text or "").split("\n\n"))
 
 
+def card_schema(card: type[BaseModel]) -> str:
+    """JSON Schema of a model's card: docs/reference/*card.schema.json."""
+    made = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$comment": _MADE.strip("<!->\n ")}
+    return json.dumps(made | card.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
 def pages() -> Iterator[tuple[Path, str]]:
     """Every page that is made, and what it should say."""
     yield FOLDER / "configuration.md", configuration_page()
     yield FOLDER / "metrics.md", metrics_page()
     yield FOLDER / "command-line.md", command_line_page()
     yield FOLDER / "schemas.md", f"{_MADE}{schemas_page()}"
+    yield FOLDER / "card.schema.json", card_schema(AnyCard)
+    yield FOLDER / "text-card.schema.json", card_schema(Card)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from detectors.model_directory import CARD, CONFIG, WEIGHTS, shipped
+from detectors.model_directory import CARD, CONFIG, SHIPPED, WEIGHTS
 from detectors.text import DEFAULT_MODEL
 from safestream.cli import run
+
+SHIPPED_MODELS = [card.parent for card in SHIPPED.glob(f"*/{CARD}")]
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +51,7 @@ def test_what_ships_and_what_was_fetched_is_listed(cache: Path, capsys: pytest.C
     shutil.copytree(DEFAULT_MODEL, cache / "mine")
     assert run(["models", "list"]) == 0
     said = capsys.readouterr().out
-    assert all(str(folder) in said for folder in [*shipped(), cache / "mine"])
+    assert all(str(folder) in said for folder in [*SHIPPED_MODELS, cache / "mine"])
     assert run(["models", "list", "mine"]) == 0
     said = capsys.readouterr().out
     for wanted in (
@@ -74,7 +76,7 @@ def test_missing_base_weights_come_with_the_command_that_brings_them(folder: Pat
 
 def test_what_ships_is_whole(capsys: pytest.CaptureFixture[str]):
     assert run(["models", "verify"]) == 0
-    assert capsys.readouterr().out.count(": fine, version ") == len(shipped())
+    assert capsys.readouterr().out.count(": fine, version ") == len(SHIPPED_MODELS)
 
 
 def test_an_unknown_name_is_a_mistake(capsys: pytest.CaptureFixture[str]):
@@ -190,3 +192,16 @@ def test_a_header_length_that_looks_like_a_pickle_s_mark_is_none(folder: Path, c
     header = b"{}".ljust(0x0280)
     added(folder, "more.safetensors", len(header).to_bytes(8, "little") + header)
     assert run(["models", "verify", str(folder)]) == 0, capsys.readouterr().out
+
+
+def test_a_detector_does_not_start_on_a_changed_byte(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    content = bytearray((folder / WEIGHTS).read_bytes())
+    content[-1] ^= 1
+    (folder / WEIGHTS).write_bytes(content)
+    config, events = tmp_path / "safestream.yaml", tmp_path / "events.jsonl"
+    settings = {"detectors": {"text": {"model": str(folder)}}, "detector_process": {"start_seconds": 250}}
+    config.write_text(json.dumps(settings))
+    events.write_text("")
+    assert run(["score", "text", str(events), "--config", str(config)]) == 2
+    error = capsys.readouterr().err
+    assert error == f"safestream: {folder}/{WEIGHTS} was changed: its digest is not the one in card.json\n"
