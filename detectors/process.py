@@ -38,6 +38,7 @@ from typing import Any, Final
 import psutil
 
 from detectors import frames
+from detectors.budget import is_out_of_memory
 from detectors.interface import Description, Detector, DetectorSpec, build
 from schemas.errors import UserMistake
 from schemas.statuses import Reason
@@ -224,7 +225,7 @@ def _answer(request: frames.Frame, detector: Detector, word: "memoryview[int]", 
         seconds = time.perf_counter() - started
         return frames.encode_answer(request, len(detector.categories), answer, seconds, longest(request.rows))
     except BaseException as error:  # noqa: BLE001 SystemExit and the like are a detector's fault as any other
-        reason = Reason.memory if isinstance(error, MemoryError) else Reason.raised
+        reason = Reason.memory if is_out_of_memory(error) else Reason.raised
         return frames.encode_raised(request, reason, word[0] - base - 1, _where(error))
 
 
