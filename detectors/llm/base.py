@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-from transformers.utils import logging
+from transformers.utils.logging import disable_progress_bar
 
 from detectors.base_models import Base, locate, sha256
 from detectors.model_cache import cache
@@ -70,7 +70,7 @@ def _convert(source: Path, target: Path) -> None:
 
 def _write(source: Path, folder: Path) -> None:
     """What transformers makes of the GGUF, with the few things put right that it gets wrong."""
-    logging.disable_progress_bar()
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     with contextlib.redirect_stderr(io.StringIO()):  # a bar of its own that can't be switched off
         tokenizer: Any = AutoTokenizer.from_pretrained(source, gguf_file=GGUF)
         model = AutoModelForCausalLM.from_pretrained(

@@ -10,25 +10,31 @@ Qwen3Guard), or the directory itself: then `guard.json` and `card.json` lie besi
 
 import hashlib
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Final, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from detectors.base_models import locate, sha256
+from detectors.base_models import locate
 from detectors.calibration import Platt
 from detectors.llm import base
 from detectors.llm.model import check_folder
 from detectors.llm.prompt import Message
-from detectors.model_directory import CARD, Calibration, FetchedBase
+from detectors.model_directory import (
+    CARD,
+    Calibration,
+    CardBasics,
+    FetchedBase,
+    read_json,
+    verified,
+)
 from schemas.categories import Category
 from schemas.errors import UserMistake
+from schemas.model_versions import draft, is_draft
 
 GUARD: Final = "guard.json"
 ANY: Final = "any"  # the calibration of a policy whose category has none of its own
-_NEEDED: Final = ("config.json", "tokenizer.json", "*.safetensors")  # of a base in the directory itself
-
-_Model = TypeVar("_Model", bound=BaseModel)
+_MODEL: Final = ("config.json", "tokenizer.json")  # of a base in the directory itself, beside its weights
 
 
 class _Strict(BaseModel):
@@ -73,18 +79,12 @@ class Guard(_Strict):
         return [Message(turn.role, turn.content) for turn in self.messages]
 
 
-class GuardCard(_Strict):
+class GuardCard(CardBasics):
     """card.json."""
 
-    name: str
-    summary: str
-    licence: str
-    languages: tuple[str, ...]
-    calibration: dict[Literal["float32", "bfloat16"], dict[str, Calibration]] = {}  # by category, or ANY
-    evaluation: dict[str, Any] = {}
-    training: dict[str, Any] = {}
-    limits: tuple[str, ...] = ()
-    files: dict[str, str]  # SHA-256 of the directory's other files
+    calibration: dict[Literal["float32", "bfloat16"], dict[str, Calibration]] = Field(
+        default={}, description="Platt scaling in each precision, by category; `any`: of a policy without its own."
+    )
 
 
 class GuardDirectory(_Strict):
@@ -107,22 +107,22 @@ class GuardDirectory(_Strict):
 
 
 def open_guard(folder: Path) -> GuardDirectory:
-    """Read and verify: a changed byte in any file that scores depend on is a UserMistake, as is code."""
-    guard, card = _read(Guard, folder / GUARD), _read(GuardCard, folder / CARD)
-    if guard.base is None:
-        check_folder(folder)
-    for name in _scored_by(folder, guard):
-        if card.files.get(name) != sha256(folder / name):
-            raise UserMistake(
-                f"{folder / name} is not what {CARD} says: it was changed, or its digest is missing there"
-            )
-    return GuardDirectory(folder=folder, guard=guard, card=card, version=_version(folder, card))
+    """Read and verify: a changed byte in any file is a UserMistake, as is a pickle, code, or a pointer to code."""
+    if not (folder / GUARD).is_file():
+        raise UserMistake(f"{folder} is not a guard's directory: {GUARD} is missing")
+    found, guard = verified(folder, GuardCard), read_json(Guard, folder / GUARD)
+    needed = (guard.adapter.file,) if guard.adapter else ()
+    for name in (*needed, *(_MODEL if guard.base is None else ())):
+        if name not in found.card.files:
+            raise UserMistake(f"{folder}: {name} is missing, or its digest is not in {CARD}")
+    return GuardDirectory(folder=folder, guard=guard, card=found.card, version=found.version)
 
 
 def version_with(directory: GuardDirectory, policies: dict[str, str]) -> str:
-    """The detector's version: the directory's content and the policies', 16 hexadecimal digits."""
+    """The detector's version: the directory's content and the policies', 16 hexadecimal digits; a draft's stays one."""
     lines = [directory.version, *(f"{name}\0{text}" for name, text in sorted(policies.items()))]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    version = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    return draft(version) if is_draft(directory.version) else version
 
 
 def platt(directory: GuardDirectory, precision: torch.dtype, category: str) -> Platt:
@@ -130,28 +130,3 @@ def platt(directory: GuardDirectory, precision: torch.dtype, category: str) -> P
     fitted = directory.card.calibration.get("bfloat16" if precision == torch.bfloat16 else "float32", {})
     one = fitted.get(category) or fitted.get(ANY)
     return Platt(one.slope, one.intercept) if one else Platt(1.0, 0.0)
-
-
-def _scored_by(folder: Path, guard: Guard) -> list[str]:
-    patterns = [GUARD, *([guard.adapter.file] if guard.adapter else []), *(_NEEDED if guard.base is None else ())]
-    found = {path.name for pattern in patterns for path in folder.glob(pattern)}
-    found |= {pattern for pattern in patterns if "*" not in pattern}
-    if missing := sorted(name for name in found if not (folder / name).is_file()):
-        raise UserMistake(f"{folder} is not a guard's directory: {missing[0]} is missing")
-    return sorted(found)
-
-
-def _version(folder: Path, card: GuardCard) -> str:
-    lines = [f"{digest}  {name}\n" for name, digest in sorted(card.files.items())]
-    return hashlib.sha256("".join([*lines, sha256(folder / CARD)]).encode()).hexdigest()[:16]
-
-
-def _read(kind: type[_Model], path: Path) -> _Model:
-    if not path.is_file():
-        raise UserMistake(f"{path.parent} is not a guard's directory: {path.name} is missing")
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise UserMistake(f"{path}: {where}: {first['msg']}") from None

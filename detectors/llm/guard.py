@@ -1,6 +1,6 @@
 """The LLM guard as a detector: a probability that a message breaks each of several policies, in one forward.
 
-    neutral text → windows → prompt with shared policy prefixes → margin of the verdicts → Platt scaling → the highest
+    views of the neutral text → prompt with shared policy prefixes → margin of the verdicts → Platt → the highest
 
 A score is read from the logits of the verdicts' tokens; nothing is generated and nothing parsed, so there is no answer
 that could be forged. The factory loads on the CPU; `warm` takes the device and computes the policies' prefixes.
@@ -21,9 +21,9 @@ from detectors.items import Items
 from detectors.llm.directory import GuardDirectory, open_guard, platt, version_with
 from detectors.llm.model import load_causal, load_tokenizer, merge_adapter
 from detectors.llm.packed import ATTENTION, Prefix, only_labels, prefix, verdict_logits
-from detectors.llm.prompt import WINDOW, Neutraliser, Pieces, rendered, windows
+from detectors.llm.prompt import WINDOW, Neutraliser, Pieces, rendered, views
 from detectors.model_directory import SHIPPED
-from detectors.packed import within_budget
+from detectors.budget import within_budget
 from schemas.categories import Category
 from schemas.errors import UserMistake
 from schemas.statuses import Status
@@ -96,20 +96,15 @@ class GuardDetector:
     def margins(
         self, texts: Sequence[str], at: Callable[[int], None], only: Sequence[int] | None = None
     ) -> NDArray[np.float32]:
-        """Before calibration: the log-odds of `breaks`, the highest of a text's windows, (n, policies).
+        """Before calibration: the log-odds of `breaks`, the highest of what is shown of a text, (n, policies).
 
         `only` these policies, by their places. -inf where a text has nothing to read.
         """
         prefixes = [self._prefixes[place] for place in only] if only is not None else self._prefixes
         if texts:
             at(0)  # tokenising is work on the rows too
-        cut = [
-            (row, window)
-            for row, text in enumerate(texts)
-            if (neutral := self._neutral(text))
-            for window in windows(neutral)
-        ]
-        ids = self._pieces.contents([window for _, window in cut])
+        cut = [(row, view) for row, text in enumerate(texts) for view in views(text, self._neutral)]
+        ids = self._pieces.contents([view for _, view in cut])
         highest = np.full((len(texts), len(prefixes)), -np.inf, np.float32)
         for run in within_budget([len(one) for one in ids], self._options.token_budget // len(prefixes)):
             rows = [row for row, _ in cut[run]]

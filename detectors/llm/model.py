@@ -4,19 +4,17 @@ Any architecture that transformers has a class for: Llama, Qwen, Gemma and the g
 is refused by name: pickled weights, and configurations that point to code of their own.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging
+from transformers.utils.logging import disable_progress_bar
 
+from detectors.model_files import disguised, refused, unreadable
 from schemas.errors import UserMistake
-
-_PICKLED: Final = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".msgpack", ".h5"})
 
 
 def check_folder(folder: Path) -> None:
@@ -24,23 +22,21 @@ def check_folder(folder: Path) -> None:
     if not (folder / "config.json").is_file():
         raise UserMistake(f"{folder} is not a model directory: config.json is missing")
     for path in sorted(folder.rglob("*")):
-        if path.suffix in _PICKLED:
-            raise UserMistake(f"{path}: pickled weights can run code when they are read; only safetensors are loaded")
-        if path.suffix == ".py":
-            raise UserMistake(f"{path}: a model directory holds no code, and none is run")
-    for name in ("config.json", "tokenizer_config.json"):
-        path = folder / name
-        if path.is_file() and "auto_map" in json.loads(path.read_text(encoding="utf-8")):
-            raise UserMistake(f"{path}: auto_map points to code of the model's own, which is not run")
+        if path.is_file() and (why := refused(path.name) or disguised(path) or _pointing(path)):
+            raise UserMistake(f"{path}: {why}")
     if not any(folder.glob("*.safetensors")):
         raise UserMistake(f"{folder}: no *.safetensors here, and nothing else is loaded")
+
+
+def _pointing(path: Path) -> str | None:
+    return unreadable(path) if path.suffix == ".json" else None
 
 
 def load_causal(folder: Path, attention: str, dtype: torch.dtype = torch.float32) -> Any:
     """The model on the CPU, evaluating; `attention` is transformers' name for one. UserMistake as `check_folder`."""
     check_folder(folder)
     try:
-        logging.disable_progress_bar()  # it would leave a thread behind, which no fork survives
+        disable_progress_bar()  # type: ignore[no-untyped-call]  # it would leave a thread behind
         model = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=dtype,

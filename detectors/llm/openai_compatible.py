@@ -23,7 +23,7 @@ from detectors.items import Items
 from detectors.llm.directory import GuardDirectory, open_guard, platt, version_with
 from detectors.llm.guard import DEFAULT_MODEL
 from detectors.llm.model import load_tokenizer
-from detectors.llm.prompt import Neutraliser, Pieces, filled, rendered, windows
+from detectors.llm.prompt import Neutraliser, Pieces, filled, rendered, views
 from detectors.llm.server import Server, Unanswered, Words
 from schemas.categories import Category
 from schemas.errors import UserMistake
@@ -113,15 +113,14 @@ class RemoteGuard:
         return Answer(probability, status, reason)
 
     def _ask(self, text: str) -> list[list[Future[float]]]:
-        """For each window, for each policy."""
+        """For each view of the text, for each policy."""
         assert self._pool is not None, "warm comes before score"
-        neutral = self._neutral(text)
         return [
             [
-                self._pool.submit(self._one, filled(self._turns, policy, window), fitted)
+                self._pool.submit(self._one, filled(self._turns, policy, view), fitted)
                 for policy, fitted in zip(self._policies, self._platts, strict=True)
             ]
-            for window in (windows(neutral) if neutral else [])
+            for view in views(text, self._neutral)
         ]
 
     def _one(self, messages: Sequence[Mapping[str, str]], fitted: Platt) -> float:
@@ -132,7 +131,8 @@ class RemoteGuard:
         return float(fitted.probability(self._server.margin(messages, threshold)))
 
     def _highest(self, futures: Iterable[Sequence[Future[float]]], alive: Callable[[], None]) -> NDArray[np.float64]:
-        return np.array([[_waited(future, alive) for future in each] for each in futures]).max(axis=0)
+        found = np.array([[_waited(future, alive) for future in each] for each in futures], np.float64)
+        return np.asarray(found.max(axis=0))
 
 
 def build(options: Mapping[str, Any]) -> RemoteGuard:

@@ -49,8 +49,9 @@ class LabelHead(nn.Module):
         super().__init__()
         picked = torch.tensor(tokens)
         self.weight = nn.Parameter(head.weight.detach()[picked].float(), requires_grad=False)
-        bias = None if head.bias is None else nn.Parameter(head.bias.detach()[picked].float(), requires_grad=False)
-        self.register_parameter("bias", bias)
+        self.bias: Tensor | None = None
+        if head.bias is not None:
+            self.bias = nn.Parameter(head.bias.detach()[picked].float(), requires_grad=False)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(…, width) to float32 (…, tokens)."""
@@ -73,7 +74,7 @@ def prefix(model: Any, ids: Sequence[int]) -> Prefix:
     row = torch.tensor([list(ids)], device=model.device)
     alone = Rows([0, len(ids)], [0, len(ids)], [None])
     model(input_ids=row, past_key_values=cache, use_cache=True, logits_to_keep=1, rows=alone)
-    layers = cache.layers
+    layers: list[Any] = cache.layers
     return Prefix(len(ids), [layer.keys for layer in layers], [layer.values for layer in layers])
 
 
@@ -182,7 +183,9 @@ def _varlen(
 
     cut_q, cut_k = (torch.tensor(b, dtype=torch.int32, device=q.device) for b in (bounds_q, bounds_k))
     out, lse = varlen_attn(
-        *(x[0].transpose(0, 1) for x in (q, k, v)),
+        q[0].transpose(0, 1),
+        k[0].transpose(0, 1),
+        v[0].transpose(0, 1),
         cut_q,
         cut_k,
         max(b - a for a, b in pairwise(bounds_q)),

@@ -22,6 +22,9 @@ from schemas.errors import UserMistake
 WINDOW: Final = 400  # characters of a message that one forward sees
 OVERLAP: Final = 100  # characters that two neighbouring windows share, so that nothing is cut in half unseen
 MOST_WINDOWS: Final = 16  # of one message; of a longer one its head, its tail and windows spread evenly between
+MOST_LINES: Final = 16  # of a long message, shown on their own as well
+END: Final = 160  # characters of its beginning and of its end, likewise
+_SHORTEST_LINE: Final = 12  # characters; what is shorter says nothing on its own
 
 _POLICY: Final = "\0policy\0"  # neither can stand in a template or a policy: JSON and YAML refuse the character
 _CONTENT: Final = "\0content\0"
@@ -95,6 +98,20 @@ class Neutraliser:
         return text
 
 
+def views(text: str, neutral: Neutraliser) -> list[str]:
+    """What the guard is shown of a text, all of it neutral; nothing if there is nothing to read.
+
+    A short text is shown as it is. Of a long one windows are shown, and on their own its lines, its beginning and its
+    end: what stands around a message to talk the guard out of its answer (pages of it, mostly) is then not in sight.
+    """
+    whole = neutral(text)
+    if len(whole) <= WINDOW:
+        return [whole] if whole else []
+    lines = [line for line in map(neutral, text.splitlines()) if _SHORTEST_LINE <= len(line) <= WINDOW]
+    ends = [whole[: _cut(whole, END // 2, END)], whole[len(whole) - END :].partition(" ")[2]]
+    return list(dict.fromkeys(view for view in [*windows(whole), *spread(lines, MOST_LINES), *ends] if view))
+
+
 def windows(text: str, most: int = MOST_WINDOWS) -> list[str]:
     """A neutral text in overlapping windows, cut at spaces where there are any; short ones are one window."""
     found, start = [], 0
@@ -103,9 +120,13 @@ def windows(text: str, most: int = MOST_WINDOWS) -> list[str]:
         found.append(text[start:stop])
         start = _cut(text, stop - OVERLAP, stop - OVERLAP // 2)
     found.append(text[start:])
+    return [window.strip() for window in spread(found, most)]
+
+
+def spread(found: list[str], most: int) -> list[str]:
+    """At most so many of them: the first, the last and others evenly between."""
     last = len(found) - 1
-    kept = found if len(found) <= most else [found[round(i * last / (most - 1))] for i in range(most)]
-    return [window.strip() for window in kept]
+    return found if len(found) <= most else [found[round(i * last / (most - 1))] for i in range(most)]
 
 
 def _cut(text: str, low: int, high: int) -> int:

@@ -74,7 +74,7 @@ class Server:
         return self._forced(messages, threshold)
 
     def _forced(self, messages: Sequence[Mapping[str, str]], threshold: float) -> float:
-        """+inf if the margin is over the threshold, else -inf."""
+        """+inf if the margin is over the threshold, else -inf. Of several words for a verdict the likeliest counts."""
         words = self._words
         if any(word not in words.tokens for word in (*words.breaks, *words.keeps)):
             raise Unanswered("the server sends no log-probabilities, and the verdicts' tokens are not known")

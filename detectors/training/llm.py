@@ -21,7 +21,7 @@ from detectors.llm.model import load_tokenizer
 from detectors.llm.prompt import Pieces, rendered
 from detectors.model_directory import CARD, write_json
 from detectors.training import contrast, datasets, llm_fit
-from detectors.training.llm_card import LICENCE, LIMITS, SUMMARY, provenance
+from detectors.training.llm_card import LABELS, LICENCE, LIMITS, SUMMARY, provenance
 from detectors.training.llm_cases import Case, from_examples, from_topics, policies, wrappers
 from detectors.training.llm_figures import calibrated, evaluated
 from detectors.training.llm_fit import Progress, Recipe, fit
@@ -119,6 +119,7 @@ def publish(
         summary=SUMMARY,
         licence=LICENCE,
         languages=("en",),
+        labels=LABELS,
         training=provenance(recipe.describe(), digests),
         limits=LIMITS,
         files={name: sha256(unfinished / name) for name in (GUARD, adapter.file)},

@@ -9,6 +9,7 @@ from detectors.llm.base import FILES, PACKAGE
 from detectors.training.datasets import SOURCES
 from detectors.training.llm_cases import GUARD
 from detectors.training.llm_cases import SOURCES as USED
+from schemas.categories import Category
 
 SUMMARY: Final = (
     "Whether a short English message breaks a policy that is given as text: SmolLM2-135M-Instruct with a LoRA adapter; "
@@ -17,6 +18,17 @@ SUMMARY: Final = (
 LICENCE: Final = (
     "Apache-2.0 for the adapter. Base weights: Apache-2.0. The data sets keep their own licences, named under "
     "training; CC-BY and CC-BY-SA ask that their authors be named, which this card does."
+)
+LABELS: Final = dict.fromkeys(
+    (
+        Category.HATE,
+        Category.HARASSMENT,
+        Category.THREAT,
+        Category.SEXUAL,
+        Category.SELF_HARM,
+        Category.SCAM,
+    ),
+    "It breaks the policy that is given for this category, as people who label messages by it would say.",
 )
 LIMITS: Final = (
     (

@@ -80,8 +80,10 @@ def auc(score: Floats, breaks: Floats) -> dict[str, Any]:
     return {
         "rows": len(breaks),
         "breaking": int(breaks.sum()),
-        "roc_auc": round(float(roc_auc_score(breaks, score)), 4),
-        "interval": [round(low, 4), round(high, 4)],
+        "roc_auc": {
+            "value": round(float(roc_auc_score(breaks, score)), 4),
+            "interval": [round(low, 4), round(high, 4)],
+        },
     }
 
 
@@ -94,15 +96,15 @@ def interval(figure: Callable[[NDArray[np.intp]], float], labels: Floats, seed: 
     return float(low), float(high)
 
 
-def hatecheck(data: Path, most: int, seed: int = 1) -> tuple[Asked, list[str]] | None:
-    """Up to `most` cases at random, with each one's functionality; None if the set is not there."""
+def hatecheck(data: Path, most: int, seed: int = 1) -> tuple[Asked, list[str], list[str]] | None:
+    """Up to `most` cases at random, with each one's functionality and target; None if the set is not there."""
     rows = table(data / "hatecheck" / "test_suite_cases.csv")
     if rows is None:
         return None
     picked = random.Random(seed).sample(rows, min(most, len(rows)))  # noqa: S311
     labels = np.array([float(row["label_gold"] == "hateful") for row in picked])
     asked = Asked([row["test_case"] for row in picked], labels, ["hatecheck"] * len(picked))
-    return asked, [row["functionality"] for row in picked]
+    return asked, [row["functionality"] for row in picked], [row["target_ident"] for row in picked]
 
 
 def teen_safety(data: Path) -> dict[str, Asked]:
@@ -165,8 +167,10 @@ def added(first: Floats, second: Floats, labels: Floats, band: tuple[float, floa
         "share_of_all": round(float(unsure.mean()), 4),
         "roc_auc_first": round(float(roc_auc_score(truth, alone)), 4),
         "roc_auc_both": round(float(roc_auc_score(truth, both)), 4),
-        "added": round(gain(np.arange(len(truth))), 4),
-        "interval": [round(low, 4), round(high, 4)],
+        "added": {
+            "value": round(gain(np.arange(len(truth))), 4),
+            "interval": [round(low, 4), round(high, 4)],
+        },
     }
 
 

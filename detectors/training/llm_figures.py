@@ -29,10 +29,10 @@ CATEGORIES: Final = (
     Category.SCAM,
     Category.SELF_HARM,
 )
-MOST: Final = {Category.HATE: 400}  # messages of each kind; of every other category OTHERS
-OTHERS: Final = 100
-HATECHECK: Final = 3728
-WRAPPED: Final = 100
+MOST: Final = {Category.HATE: 300}  # messages of each kind; of every other category OTHERS
+OTHERS: Final = 60
+HATECHECK: Final = 2000
+WRAPPED: Final = 80
 LONGEST_WRAPPER: Final = 1500  # characters
 THRESHOLD: Final = 0.5  # from which on a score stops a message, for the wrappers
 _BLOCK: Final = 64
@@ -94,13 +94,15 @@ def evaluated(folder: Path, cases: Sequence[Case], data: Path, say: Say) -> dict
     found["swapped_policy"] = _swapped(asking, asked, say)
     hate = fitted[Category.HATE]
     if cases_of_hatecheck := measures.hatecheck(data, HATECHECK):
-        hatecheck, kinds = cases_of_hatecheck
+        hatecheck, kinds, targets = cases_of_hatecheck
         scored = asking.margins(Category.HATE, hatecheck.texts)
         found["hatecheck"] = measures.auc(scored, hatecheck.breaks) | {
-            "recall": _by_kind(hate, scored, hatecheck, kinds)
+            "judged_rightly_by_functionality": _rightly(hate, scored, hatecheck, kinds),
+            "roc_auc_by_target": measures.by_source(scored, Asked(hatecheck.texts, hatecheck.breaks, targets)),
         }
-        first = _text_scores([*asked[Category.HATE].texts, *hatecheck.texts], say)
-        found["added_to_text"] = _added(first, hate, asked[Category.HATE], margins[Category.HATE], hatecheck, scored)
+        first, version = _text_scores([*asked[Category.HATE].texts, *hatecheck.texts], say)
+        mine = asked[Category.HATE], margins[Category.HATE]
+        found["added_to_text"] = {"text_version": version} | _added(first, hate, *mine, hatecheck, scored)
     if teen := measures.teen_safety(data):
         found["teen_safety"] = _teen(folder, precision, teen, say)
     found |= _wrapped(asking, hate, asked[Category.HATE], data)
@@ -175,14 +177,15 @@ def _mixed(asked: Mapping[Category, Asked]) -> dict[Category, Asked]:
     return found
 
 
-def _by_kind(hate: Platt, margins: Floats, asked: Asked, kinds: Sequence[str]) -> dict[str, float]:
+def _rightly(hate: Platt, margins: Floats, asked: Asked, kinds: Sequence[str]) -> dict[str, float]:
     """Share of each HateCheck functionality's cases that is judged rightly at THRESHOLD."""
     right = (hate.probability(margins) >= THRESHOLD) == (asked.breaks == 1)
     places = np.array(kinds)
     return {kind: round(float(right[places == kind].mean()), 3) for kind in sorted(set(kinds))}
 
 
-def _text_scores(texts: Sequence[str], say: Say) -> Floats:
+def _text_scores(texts: Sequence[str], say: Say) -> tuple[Floats, str]:
+    """The text detector's scores for hate, and its version."""
     from detectors.items import Items  # noqa: PLC0415
     from detectors.text import build as build_text  # noqa: PLC0415
 
@@ -190,7 +193,8 @@ def _text_scores(texts: Sequence[str], say: Say) -> Floats:
     detector = build_text({"device": "cpu"})
     detector.warm()
     column = detector.categories.index(Category.HATE)
-    return detector.score(Items.of(list(texts)), lambda _: None).probability[:, column].astype(np.float64)
+    scored = detector.score(Items.of(list(texts)), lambda _: None).probability[:, column]
+    return scored.astype(np.float64), detector.version
 
 
 def _added(first: Floats, hate: Platt, asked: Asked, margins: Floats, other: Asked, other_margins: Floats) -> Any:

@@ -14,7 +14,7 @@ from detectors.conformance import Conformance
 from detectors.interface import DetectorSpec
 from detectors.items import Items
 from detectors.llm.guard import GuardDetector, build
-from detectors.llm.prompt import Neutraliser, windows
+from detectors.llm.prompt import Neutraliser, views
 from schemas.errors import UserMistake
 from schemas.statuses import Status
 from tests.unit.tiny_guard import POLICIES, SPECIAL, describe, make
@@ -62,7 +62,7 @@ def test_margins_are_those_of_the_whole_conversation_in_one_full_forward(folder:
     for row, text in enumerate(TEXTS):
         for column, policy in enumerate(POLICIES.values()):
             margins = []
-            for window in windows(neutral(text)):
+            for window in views(text, neutral):
                 turns = [("system", f"Policy:\n{policy}\nIs it broken?"), ("user", f"Message: {window}")]
                 messages = [{"role": role, "content": content} for role, content in turns]
                 ids = tokenizer.apply_chat_template(
@@ -98,11 +98,10 @@ def test_a_changed_byte_is_refused(copy: Path):
         guard(copy)
 
 
-@pytest.mark.parametrize("name", ["pytorch_model.bin", "original/consolidated.00.pth", "modeling_mine.py"])
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "consolidated.00.pth", "modeling_mine.py"])
 def test_pickle_and_code_are_refused_by_name(copy: Path, name: str):
-    (copy / name).parent.mkdir(exist_ok=True)
     (copy / name).write_bytes(b"import os")
-    with pytest.raises(UserMistake, match=Path(name).name):
+    with pytest.raises(UserMistake, match=name):
         guard(copy)
 
 
