@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors.torch import load_file
 
+from detectors.budget import Budget
 from detectors.calibration import Platt
 from detectors.encoder import merge_adapter
 from detectors.foundation import Foundation
@@ -25,11 +26,13 @@ from detectors.interface import Answer
 from detectors.items import Items
 from detectors.language import LanguageGate, primary
 from detectors.model_directory import SHIPPED, ModelDirectory, open_directory
-from detectors.packed import ATTENTION, pack, text_vectors, within_budget
+from detectors.packed import ATTENTION, pack, text_vectors
+from detectors.tokenisation import CHUNK
 from schemas.errors import UserMistake
 from schemas.statuses import Reason, Status
 
 DEFAULT_MODEL: Final = SHIPPED / "text-minilm"
+MOST_TOKENS: Final = 65_536  # of a warm-up on a device
 
 
 class Options(BaseModel):
@@ -59,6 +62,7 @@ class TextDetector:
         fitted = [directory.card.calibration[category] for category in directory.config.categories]
         self._platt = [Platt(one.slope, one.intercept) for one in fitted]
         self._options = options
+        self._budget = Budget(options.token_budget)
         self._gate = LanguageGate(self.languages)
         self._vocabulary = foundation.vocabulary()
         self._encoder = foundation.encoder(ATTENTION)
@@ -72,8 +76,11 @@ class TextDetector:
         device = self._options.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
+        if device.startswith("cuda") and self._options.precision == "auto":
+            torch.nn.ModuleList([self._encoder]).to(torch.bfloat16)
         torch.nn.ModuleList([self._encoder, self._head]).to(device)
-        self.score(Items.of(["a first text"]), lambda _: None)
+        most = MOST_TOKENS if device.startswith("cuda") else self._options.token_budget  # more fit no CPU's caches
+        self._budget.warm_up(self._forward_of, most)
 
     def score(self, items: Items, at: Callable[[int], None]) -> Answer:
         """Probabilities (n, categories); `at(i)` before each micro-batch with its first row."""
@@ -94,12 +101,25 @@ class TextDetector:
         ids = self._vocabulary.pieces(texts)
         cut = [(row, chunk) for row, of_text in enumerate(ids) for chunk in self._vocabulary.chunks(of_text)]
         highest = np.full((len(texts), len(self.categories)), -np.inf, np.float32)
-        for run in within_budget([len(chunk) for _, chunk in cut], self._options.token_budget):
-            rows = [row for row, _ in cut[run]]
-            at(rows[0])
-            vectors = text_vectors(self._encoder, pack([chunk for _, chunk in cut[run]]))
-            np.maximum.at(highest, rows, self._head(vectors).cpu().numpy())
+
+        def forward(run: slice) -> torch.Tensor:
+            at(cut[run.start][0])
+            return self._forward([chunk for _, chunk in cut[run]])
+
+        # Only the last step waits for a device: until then it is given one micro-batch after another.
+        found = list(self._budget.runs([len(chunk) for _, chunk in cut], forward))
+        for run, logits in found:
+            np.maximum.at(highest, [row for row, _ in cut[run]], logits.cpu().numpy())
         return highest
+
+    def _forward(self, chunks: Sequence[Sequence[int]]) -> torch.Tensor:
+        logits: torch.Tensor = self._head(text_vectors(self._encoder, pack(chunks)))
+        return logits
+
+    def _forward_of(self, tokens: int) -> None:
+        """A forward of so many word pieces, for the warm-up, to its end."""
+        with torch.inference_mode():
+            self._forward([[1] * CHUNK] * max(1, tokens // CHUNK)).cpu()
 
 
 def build(options: Mapping[str, Any]) -> TextDetector:

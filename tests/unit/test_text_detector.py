@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from detectors.foundation import Foundation
 from detectors.items import Items
 from detectors.model_directory import open_directory
-from detectors.packed import ATTENTION, pack, text_vectors, within_budget
+from detectors.packed import ATTENTION, pack, text_vectors
 from detectors.text import DEFAULT_MODEL, TextDetector, build
 from detectors.tokenisation import CHUNK, MOST_CHUNKS, Vocabulary
 from schemas.errors import UserMistake
@@ -86,7 +86,9 @@ def test_packed_attention_equals_padded_attention(foundation: Foundation, vocabu
 def test_a_mask_is_refused_rather_than_ignored(foundation: Foundation):
     encoder = foundation.encoder(ATTENTION)
     with pytest.raises(ValueError, match="no attention mask"):
-        encoder(input_ids=torch.tensor([[5, 6]]), attention_mask=torch.ones(1, 1, 2, 2), bounds=[0, 2])
+        encoder(
+            input_ids=torch.tensor([[5, 6]]), attention_mask=torch.ones(1, 1, 2, 2), bounds=[0, 2], device_bounds=None
+        )
 
 
 def test_bfloat16_moves_a_probability_by_little(detector: TextDetector):
@@ -155,14 +157,6 @@ def test_a_text_of_a_hundred_thousand_characters_costs_bounded_work(detector: Te
     began = time.process_time()
     detector.score(Items.of(["word " * 20_000]), quiet)
     assert time.process_time() - began < 30
-
-
-def test_runs_keep_within_the_budget_and_leave_nothing_out():
-    lengths = [300, 500, 225, 1, 2000, 5, 1019]
-    runs = list(within_budget(lengths, 1024))
-    assert [i for run in runs for i in range(run.start, run.stop)] == list(range(len(lengths)))
-    assert all(sum(lengths[run]) <= 1024 or run.stop - run.start == 1 for run in runs)
-    assert list(within_budget([], 1024)) == []
 
 
 def test_a_hint_comes_before_each_micro_batch(detector: TextDetector):
