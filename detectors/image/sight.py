@@ -16,7 +16,7 @@ from detectors.media.shared import fetcher
 from schemas.attachments import Attachment
 from schemas.roles import Role
 
-READ_EVERY: Final = 2  # of the frames that are looked at, every so many is read as well
+READ_EVERY: Final = 2  # of the frames that are looked at, every so many is read as well, the last among them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +63,8 @@ class Eyes:
         seen = list[Frame]()
         for order, (number, shot) in enumerate(shots):
             alive()
-            lines = self._reader.lines(shot, alive) if order % READ_EVERY == 0 else []
+            reads = order == 0 or (len(shots) - 1 - order) % READ_EVERY == 0
+            lines = self._reader.lines(shot, alive) if reads else []
             joint = self._joint.probability(shot) if self._joint is not None else np.zeros(0)
             shown = self._picture.probability(shot)
             seen.append(Frame(place, number if len(shots) > 1 else None, shown, joint, tuple(lines)))

@@ -27,7 +27,7 @@ ImageFile.LOAD_TRUNCATED_IMAGES = False
 def frames(data: bytes, limits: Limits) -> list[tuple[int, Image.Image]]:
     """The image's frames to look at, RGB and upright, each with its number from 0; one for a still image.
 
-    Of more than `max_frames` the first is taken and others, spread over all of it.
+    Of more than `max_frames` the first is taken, one near the end, and others between them.
 
     Raises:
         MediaError: no image of a known format, truncated, damaged, over the limit of pixels, or too long an animation.
@@ -64,7 +64,7 @@ def _sampled(image: Image.Image, limits: Limits) -> list[tuple[int, Image.Image]
         except EOFError:  # that was the last, whatever the header says
             break
     wanted = min(len(kept), limits.max_frames)
-    return [kept[place * len(kept) // wanted] for place in range(wanted)]
+    return [kept[place * (len(kept) - 1) // max(wanted - 1, 1)] for place in range(wanted)]
 
 
 def _pixels(image: Image.Image, limits: Limits) -> int:
