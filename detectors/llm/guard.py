@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors.torch import load_file
 
+from detectors.budget import within_budget
 from detectors.interface import Answer
 from detectors.items import Items
 from detectors.llm.directory import GuardDirectory, open_guard, platt, version_with
@@ -23,7 +24,6 @@ from detectors.llm.model import load_causal, load_tokenizer, merge_adapter
 from detectors.llm.packed import ATTENTION, Prefix, only_labels, prefix, verdict_logits
 from detectors.llm.prompt import WINDOW, Neutraliser, Pieces, rendered, views
 from detectors.model_directory import SHIPPED
-from detectors.budget import within_budget
 from schemas.categories import Category
 from schemas.errors import UserMistake
 from schemas.statuses import Status

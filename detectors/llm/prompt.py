@@ -22,9 +22,10 @@ from schemas.errors import UserMistake
 WINDOW: Final = 400  # characters of a message that one forward sees
 OVERLAP: Final = 100  # characters that two neighbouring windows share, so that nothing is cut in half unseen
 MOST_WINDOWS: Final = 16  # of one message; of a longer one its head, its tail and windows spread evenly between
-MOST_LINES: Final = 16  # of a long message, shown on their own as well
+MOST_PARTS: Final = 16  # lines, and as many sentences, of a long message that are shown on their own as well
 END: Final = 160  # characters of its beginning and of its end, likewise
-_SHORTEST_LINE: Final = 12  # characters; what is shorter says nothing on its own
+_SHORTEST: Final = 12  # characters of a part; what is shorter says nothing on its own
+_SENTENCE_ENDS: Final = re.compile(r"(?<=[.!?:;\"”])\s+|\n")
 
 _POLICY: Final = "\0policy\0"  # neither can stand in a template or a policy: JSON and YAML refuse the character
 _CONTENT: Final = "\0content\0"
@@ -101,15 +102,20 @@ class Neutraliser:
 def views(text: str, neutral: Neutraliser) -> list[str]:
     """What the guard is shown of a text, all of it neutral; nothing if there is nothing to read.
 
-    A short text is shown as it is. Of a long one windows are shown, and on their own its lines, its beginning and its
-    end: what stands around a message to talk the guard out of its answer (pages of it, mostly) is then not in sight.
+    A short text is shown as it is. Of a long one windows are shown, and on their own its lines, its sentences, its
+    beginning and its end: what stands around a message to talk the guard out of its answer (pages of it, mostly) is
+    then not in sight.
     """
     whole = neutral(text)
     if len(whole) <= WINDOW:
         return [whole] if whole else []
-    lines = [line for line in map(neutral, text.splitlines()) if _SHORTEST_LINE <= len(line) <= WINDOW]
+    lines, sentences = (
+        [part for part in map(neutral, cut) if _SHORTEST <= len(part) <= WINDOW]
+        for cut in (text.splitlines(), _SENTENCE_ENDS.split(text))
+    )
     ends = [whole[: _cut(whole, END // 2, END)], whole[len(whole) - END :].partition(" ")[2]]
-    return list(dict.fromkeys(view for view in [*windows(whole), *spread(lines, MOST_LINES), *ends] if view))
+    shown = [*windows(whole), *spread(lines, MOST_PARTS), *spread(sentences, MOST_PARTS), *ends]
+    return list(dict.fromkeys(view for view in shown if view))
 
 
 def windows(text: str, most: int = MOST_WINDOWS) -> list[str]:

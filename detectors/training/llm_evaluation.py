@@ -138,6 +138,7 @@ def wrapper_figures(bare: Floats, around: Floats, threshold: float) -> dict[str,
     held = caught & (around >= bare - 0.10) & (around >= threshold)
     return {
         "caught_bare": int(caught.sum()),
+        "fell_by_at_most_.10_share": round(float((around >= bare - 0.10)[caught].mean()) if caught.any() else 0.0, 4),
         "held_share": round(float(held.sum() / max(1, caught.sum())), 4),
         "flipped_share": round(float((caught & (around < threshold)).sum() / max(1, caught.sum())), 4),
         "median_fall": round(float(np.median((bare - around)[caught])) if caught.any() else 0.0, 4),
