@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 _RIDGE: Final = 1e-9  # keeps the Hessian invertible when all logits are equal
 _STEPS: Final = 100
+_SMALLEST: Final = 1e-10
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,10 @@ def fit(logits: NDArray[np.float64], labels: NDArray[np.float64]) -> Platt:
     weights = np.array([0.0, np.log((positive + 1) / (negative + 1))])
     for _ in range(_STEPS):
         step = _newton_step(design, target, weights)
+        while _loss(design, target, weights - step) > _loss(design, target, weights) and np.abs(step).max() > _SMALLEST:
+            step = step / 2  # a rare category's full step may lead away
         weights = weights - step
-        if np.abs(step).max() < 1e-10:
+        if np.abs(step).max() < _SMALLEST:
             break
     return Platt(float(weights[0]), float(weights[1]))
 
@@ -51,19 +54,10 @@ def expected_calibration_error(probability: NDArray[np.float64], labels: NDArray
     return float(sum(len(p) * abs(probability[p].mean() - labels[p].mean()) for p in parts) / len(order))
 
 
-def threshold_at_precision(
-    probability: NDArray[np.float64], labels: NDArray[np.float64], precision: float
-) -> float | None:
-    """The lowest threshold, in hundredths, that has the precision, as do all above it; None if there is none."""
-    lowest = None
-    for threshold in np.arange(99, 0, -1) / 100:
-        flagged = probability >= threshold
-        if flagged.sum() < 20:
-            continue  # too few to say
-        if labels[flagged].mean() < precision:
-            break
-        lowest = float(threshold)
-    return lowest
+def _loss(design: NDArray[np.float64], target: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """Cross-entropy."""
+    z = design @ weights
+    return float((np.logaddexp(0.0, z) - target * z).sum())
 
 
 def _newton_step(

@@ -31,7 +31,7 @@ from detectors.tokenisation import CHUNK
 from schemas.errors import UserMistake
 from schemas.statuses import Reason, Status
 
-DEFAULT_MODEL: Final = SHIPPED / "text-minilm"
+DEFAULT_MODEL: Final = SHIPPED / "text-multilingual"
 MOST_TOKENS: Final = 65_536  # of a warm-up on a device
 
 

@@ -80,5 +80,5 @@ def _pack(folder: Path, again: Mapping[str, Any]) -> Path:
 
 def _bands(pack: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Just below the threshold at which the text detector acts."""
-    threshold = pack["thresholds"]["likely-hate"]
+    threshold = pack["thresholds"]["hate"]
     return [{"detector": "text", "category": "hate", "low": 0.2, "high": threshold["value"]}]

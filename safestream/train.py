@@ -25,21 +25,21 @@ def text(
         typer.Option(help="Folder with the data sets (docs/reference/model-directory.md says where each comes from)."),
     ] = None,
     out: Annotated[Path, typer.Option(help="The model directory to write.")] = Path("text-multilingual"),
-    rounds: Annotated[int, typer.Option(min=2, help="Of 6,000 texts each; the state is saved after each one.")] = 20,
+    rounds: Annotated[int, typer.Option(min=3, help="Of 6,000 texts each; the state is saved after each one.")] = 19,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 3,
     leave_out: Annotated[
         str, typer.Option(help="A source to train without and to evaluate on, such as `hateval`.")
     ] = "",
 ) -> None:
-    """The text detector's seven categories: about 70 minutes on one core. Run it again to go on where it stopped."""
+    """The text detector's seven categories: about an hour on one core. Run it again to go on where it stopped."""
     missing = [name for name in ("peft", "sklearn") if importlib.util.find_spec(name) is None]
     if missing:
         raise UserMistake(f"{', '.join(missing)} missing: pip install 'safestream[train]'")
-    from detectors.training.recipe import Phase, Recipe  # noqa: PLC0415 - torch takes seconds
+    from detectors.training.recipe import Recipe, in_phases  # noqa: PLC0415 - torch takes seconds
     from detectors.training.text import train  # noqa: PLC0415
 
-    phases = (Phase(1, 1.0), Phase(rounds - 1, 0.5))
-    card = train(data or _data_folder(), out, Recipe(phases=phases, seed=seed, leave_out=leave_out), _say)
+    recipe = Recipe(phases=in_phases(rounds), seed=seed, leave_out=leave_out)
+    card = train(data or _data_folder(), out, recipe, _say)
     print(file=sys.stderr)
     for category, figures in card.evaluation["test"].items():
         print(f"{category:<12} ROC AUC {figures['roc_auc']['value']:.3f}  ECE {figures['ece']:.3f}")
@@ -56,7 +56,7 @@ def llm(
     steps: Annotated[int, typer.Option(min=10, help="Of about 35 messages under two policies each.")] = 600,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 5,
 ) -> None:
-    """The LLM guard's adapter: about 70 minutes on one core. Run it again to go on where it stopped."""
+    """The LLM guard's adapter: about an hour on one core. Run it again to go on where it stopped."""
     missing = [name for name in ("peft", "sklearn") if importlib.util.find_spec(name) is None]
     if missing:
         raise UserMistake(f"{', '.join(missing)} missing: pip install 'safestream[train]'")

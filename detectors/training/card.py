@@ -86,6 +86,10 @@ LIMITS: Final = (
         "than on a platform. Calibrate again on one's own traffic before reading them as frequencies there."
     ),
     (
+        "False positives differ between groups, most of all in German (identity_terms); what hides hate in a question, "
+        "a bare slur or a misspelling is missed more often (hatecheck, right_by_functionality)."
+    ),
+    (
         "Sarcasm, images, context of a conversation, coded words newer than the data and languages mixed in one text "
         "are beyond it, or untested."
     ),

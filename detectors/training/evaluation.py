@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from detectors.calibration import Platt, expected_calibration_error, threshold_at_precision
+from detectors.calibration import Platt, expected_calibration_error
 from detectors.model_directory import Threshold
 from detectors.training.measures import Floats, auc_with_interval, roc_auc, with_prior
 from detectors.training.rows import CATEGORIES, Examples
 from schemas.categories import Category
 
-PRECISION: Final = 0.9  # what a shipped threshold has to keep, on the calibration part
+FALSE_POSITIVES: Final = 0.05  # of the negatives of the calibration part: the most that a shipped threshold flags
 LOWEST: Final = 0.5
 POINTS: Final = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)  # thresholds that a policy may choose from
 _FEWEST: Final = 100  # rows of a source, to say anything about it
@@ -58,8 +58,9 @@ def by_prior(probability: Floats, labels: Floats, prior: float) -> dict[str, Any
 
 
 def choose_threshold(probability: Floats, labels: Floats) -> float:
-    """The lowest threshold that has PRECISION; never below LOWEST, and .99 where none has it."""
-    return max(LOWEST, threshold_at_precision(probability, labels, PRECISION) or 0.99)
+    """The lowest threshold, in hundredths, that flags at most FALSE_POSITIVES of the negatives; never below LOWEST."""
+    point = float(np.quantile(probability[labels == 0], 1 - FALSE_POSITIVES))
+    return round(min(0.99, max(LOWEST, np.ceil(point * 100) / 100)), 2)
 
 
 def acting_from(threshold: float, probability: Floats, labels: Floats) -> Threshold:

@@ -48,11 +48,17 @@ class Phase:
     exchange: float = 0.0  # share of the English texts whose groups are exchanged for others
 
 
+def in_phases(rounds: int) -> tuple[Phase, ...]:
+    """Public sets alone, then contrast cases as well, and in the last four ninths groups exchanged. At least three."""
+    middle = max(1, (rounds - 1) * 5 // 9)
+    return (Phase(1, 1.0), Phase(middle, 0.5), Phase(rounds - 1 - middle, 0.5, exchange=0.6))
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """The shipped model's, unless told otherwise."""
 
-    phases: tuple[Phase, ...] = (Phase(1, 1.0), Phase(10, 0.5), Phase(8, 0.5, exchange=0.6))
+    phases: tuple[Phase, ...] = in_phases(19)
     round_rows: int = 6_000  # after each round the state is saved
     batch_pieces: int = 1_024  # in one step, padding included
     most_pieces: int = 64  # of a training text, special tokens included

@@ -37,7 +37,7 @@ class Parts:
 
 def split(examples: Examples) -> Parts:
     """Duplicates dropped (the first stays), the rest dealt out by cluster."""
-    keys = [_key(text) for text in examples.texts]
+    keys = [gist(text) for text in examples.texts]
     first = {key: i for i, key in reversed(list(enumerate(keys))) if key}
     kept = sorted(first.values())
     found = [i for i in kept if not examples.groups[i].startswith(OWN)]
@@ -50,7 +50,8 @@ def split(examples: Examples) -> Parts:
     return Parts(rows[part == 0], rows[part == 1], rows[part == 2])
 
 
-def _key(text: str) -> str:
+def gist(text: str) -> str:
+    """What is left of a text without case, punctuation, handles and disguise: texts that share it are the same."""
     return " ".join(_NOT_A_WORD.sub(" ", normal_form(text).lower()).split())
 
 

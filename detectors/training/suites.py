@@ -12,6 +12,7 @@ A suite that is not there is left out. `Score` gives calibrated probabilities (n
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from detectors.training.datasets import table
 from detectors.training.measures import Floats, auc_with_interval, rate_with_interval, roc_auc
 from detectors.training.rows import CATEGORIES
+from detectors.training.splits import gist
 from schemas.categories import Category
 
 Score = Callable[[list[str]], Floats]
@@ -36,15 +38,20 @@ _COMMENTS: Final = 700
 _SEED: Final = 5
 
 
-def hatecheck(folder: Path, score: Score, threshold: float) -> dict[str, Any] | None:
-    """ROC AUC, recall at the threshold, and the share judged rightly by functionality and target."""
-    rows = table(folder / "hatecheck" / "test_suite_cases.csv")
-    if rows is None:
+def hatecheck(folder: Path, score: Score, threshold: float, seen: AbstractSet[str]) -> dict[str, Any] | None:
+    """ROC AUC, recall at the threshold, and the share judged rightly by functionality and target.
+
+    `seen`: gists of everything that was trained on; a case that happens to be among them is left out, and counted.
+    """
+    every = table(folder / "hatecheck" / "test_suite_cases.csv")
+    if every is None:
         return None
+    rows = [row for row in every if gist(row["test_case"]) not in seen]
     hateful = _is(rows, "label_gold", "hateful")
     p = score([row["test_case"] for row in rows])[:, HATE]
     right = (p >= threshold) == hateful
     return {
+        "left_out_as_seen": len(every) - len(rows),
         "roc_auc": auc_with_interval(p, hateful),
         "recall": rate_with_interval(p[hateful] >= threshold),
         "false_positive_rate": rate_with_interval(p[~hateful] >= threshold),
@@ -54,14 +61,18 @@ def hatecheck(folder: Path, score: Score, threshold: float) -> dict[str, Any] | 
     }
 
 
-def multilingual_hatecheck(folder: Path, score: Score, threshold: float) -> dict[str, Any] | None:
-    """ROC AUC and recall by language, and their mean."""
+def multilingual_hatecheck(
+    folder: Path, score: Score, threshold: float, seen: AbstractSet[str]
+) -> dict[str, Any] | None:
+    """ROC AUC and recall by language, and their mean; `seen` as for HateCheck."""
     found: dict[str, Any] = {}
     for tag, name in MHC.items():
-        if (rows := table(folder / "mhc" / f"{name}.csv")) is not None:
+        if (every := table(folder / "mhc" / f"{name}.csv")) is not None:
+            rows = [row for row in every if gist(row["test_case"]) not in seen]
             hateful = _is(rows, "label_gold", "hateful")
             p = score([row["test_case"] for row in rows])[:, HATE]
             found[tag] = {
+                "left_out_as_seen": len(every) - len(rows),
                 "roc_auc": auc_with_interval(p, hateful),
                 "recall": rate_with_interval(p[hateful] >= threshold),
                 "false_positive_rate": rate_with_interval(p[~hateful] >= threshold),

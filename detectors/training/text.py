@@ -8,6 +8,7 @@ in `<out>.state`: a run that was stopped goes on from there. The file goes when 
 
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +32,7 @@ from detectors.model_directory import (
     write_json,
 )
 from detectors.text import build
-from detectors.training import contrast, evaluation, suites
+from detectors.training import bands, contrast, evaluation, suites
 from detectors.training.card import provenance, uncalibrated
 from detectors.training.datasets import load
 from detectors.training.evasion import evasion
@@ -39,11 +40,13 @@ from detectors.training.fit import Progress, fit
 from detectors.training.measures import Floats, auc_with_interval
 from detectors.training.recipe import Recipe
 from detectors.training.rows import CATEGORIES, Examples
-from detectors.training.splits import Parts, split
+from detectors.training.splits import Parts, gist, split
 from schemas.categories import Category
 from schemas.errors import UserMistake
 
 Say = Callable[[str], None]
+RECALL: Final = 0.9  # of the harmful texts: acted upon, or within the band where a dearer detector is asked
+CONFIDENCE: Final = 0.95
 _BLOCK: Final = 512
 _MOST: Final = 400  # rows of a source that calibration and test use
 _SEED: Final = 11
@@ -122,26 +125,30 @@ def _finished(card: Card, logits: "_Logits", examples: Examples, parts: Parts, d
         return evaluation.probabilities(platts, logits(texts))
 
     p, p_test = evaluation.probabilities(platts, z), score(testing.texts)
-    thresholds, calibration, priors = {}, {}, {}
+    thresholds, calibration, priors, unsure = {}, {}, {}, {}
     for c, category in enumerate(CATEGORIES):
         chosen_on = evaluation.known(p, fitting.labels, c)
         point = evaluation.choose_threshold(*chosen_on)
         thresholds[category] = evaluation.acting_from(point, *evaluation.known(p_test, testing.labels, c))
         priors[category] = float(chosen_on[1].mean())
+        if band := bands.choose(*chosen_on, point, RECALL, CONFIDENCE):
+            unsure[category] = asdict(band)
         fitted = platts[c]
         calibration[category] = Calibration(slope=fitted.slope, intercept=fitted.intercept, rows=len(chosen_on[0]))
-    found = {"test": evaluation.figures(p_test, testing, priors), "evasion": evasion(testing, score)}
+    found = {"test": evaluation.figures(p_test, testing, priors), "unsure": unsure}
+    found["evasion"] = evasion(testing, score)
     found |= _left_out(examples, recipe.leave_out, score)
-    found |= _suites(data, score, {category: one.threshold for category, one in thresholds.items()})
+    seen = frozenset(map(gist, examples.texts))
+    found |= _suites(data, score, {category: one.threshold for category, one in thresholds.items()}, seen)
     return card.model_copy(update={"calibration": calibration, "thresholds": thresholds, "evaluation": found})
 
 
-def _suites(data: Path, score: suites.Score, thresholds: dict[Category, float]) -> dict[str, Any]:
+def _suites(data: Path, score: suites.Score, thresholds: dict[Category, float], seen: frozenset[str]) -> dict[str, Any]:
     """Figures on the suites nothing was trained on, as far as they are in `data`."""
     hate = thresholds[Category.HATE]
     found = {
-        "hatecheck": suites.hatecheck(data, score, hate),
-        "multilingual_hatecheck": suites.multilingual_hatecheck(data, score, hate),
+        "hatecheck": suites.hatecheck(data, score, hate, seen),
+        "multilingual_hatecheck": suites.multilingual_hatecheck(data, score, hate, seen),
         "identity_terms": suites.identity_terms(data, score, hate),
         "exaggerated_safety": suites.exaggerated_safety(data, score, thresholds),
         "disguised_comments": suites.disguised_comments(data, score),
@@ -178,9 +185,14 @@ def _few(rows: NDArray[np.intp], examples: Examples, most: int = _MOST) -> NDArr
 
 def _calibrated(category: Category, logits: Floats, labels: Floats) -> Platt:
     try:
-        return fit_platt(logits, labels)
+        fitted = fit_platt(logits, labels)
     except ValueError as error:
         raise UserMistake(f"too little data to calibrate {category}: {error}") from None
+    if fitted.slope <= 0:
+        raise UserMistake(
+            f"{category} was not learnt: texts that have it score no higher than others; train for longer"
+        )
+    return fitted
 
 
 class _Logits:

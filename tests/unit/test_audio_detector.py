@@ -25,7 +25,7 @@ from schemas.roles import Role
 from schemas.statuses import Reason, Status
 from tests.sounds import attached, encoded, melody, silence, speech
 
-ENGLISH = {"text": {"model": str(SHIPPED / "text-minilm"), "device": "cpu"}, "device": "cpu"}
+ENGLISH = {"text": {"model": str(SHIPPED / "text-multilingual"), "device": "cpu"}, "device": "cpu"}
 BROKEN = attached(b"no recording")
 PICTURE = Attachment(Role.IMAGE, "https://nowhere.example/picture.png")
 LATE = 40  # seconds until somebody speaks

