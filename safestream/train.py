@@ -56,7 +56,7 @@ def llm(
     steps: Annotated[int, typer.Option(min=10, help="Of about 35 messages under two policies each.")] = 600,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 5,
 ) -> None:
-    """The LLM guard's adapter: about an hour on one core. Run it again to go on where it stopped."""
+    """The LLM guard's adapter: about 70 minutes on one core. Run it again to go on where it stopped."""
     missing = [name for name in ("peft", "sklearn") if importlib.util.find_spec(name) is None]
     if missing:
         raise UserMistake(f"{', '.join(missing)} missing: pip install 'safestream[train]'")

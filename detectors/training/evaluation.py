@@ -1,5 +1,6 @@
 """How good the scores are on texts that were held apart, a category at a time."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -60,7 +61,7 @@ def by_prior(probability: Floats, labels: Floats, prior: float) -> dict[str, Any
 def choose_threshold(probability: Floats, labels: Floats) -> float:
     """The lowest threshold, in hundredths, that flags at most FALSE_POSITIVES of the negatives; never below LOWEST."""
     point = float(np.quantile(probability[labels == 0], 1 - FALSE_POSITIVES))
-    return round(min(0.99, max(LOWEST, np.ceil(point * 100) / 100)), 2)
+    return round(min(0.99, max(LOWEST, math.ceil(point * 100) / 100)), 2)
 
 
 def acting_from(threshold: float, probability: Floats, labels: Floats) -> Threshold:
