@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx2
@@ -73,8 +74,9 @@ def test_equal_verdicts_with_both_outcomes(served: tuple[str, Path]):
     guard.warm()
     local = guard.score(Items.of(TEXTS), lambda _: None).probability
     remote = build({"url": url, "served_model": str(folder), "policies": hate, "seconds": 60, "concurrency": 2})
-    remote.warm()
-    answer = remote.score(Items.of(TEXTS), lambda _: None)
+    with closing(remote):
+        remote.warm()
+        answer = remote.score(Items.of(TEXTS), lambda _: None)
     assert not answer.status.any()
     assert set(answer.probability.ravel().tolist()) == {0.0, 1.0}  # it sends no log-probabilities
     clear = abs(local - 0.5) > 0.01  # rounding decides the others
