@@ -27,6 +27,8 @@ def evasion(examples: Examples, score: Score) -> dict[str, Any]:
         disguise = random.Random(f"{_SEED}/{name}")  # noqa: S311 - reproducible, not secret
         changed = [way(text, disguise) for text in texts]
         touched = np.flatnonzero([a != b for a, b in zip(texts, changed, strict=True)])
+        if len(set(hateful[touched].tolist())) < 2:
+            continue  # it hardly ever applies to such texts
         before, after, truth = plain[touched], score([changed[i] for i in touched])[:, HATE], hateful[touched]
         found[name] = _lost(before, after, truth)
     return found

@@ -25,8 +25,9 @@ def with_interval(measure: Callable[[NDArray[np.intp]], float], rows: int) -> di
     """`measure` of all rows, and its interval over resampled ones; it gets row numbers. Four decimals."""
     rng = np.random.default_rng(_SEED)
     drawn = [measure(rng.integers(0, rows, rows)) for _ in range(RESAMPLES)]
-    low, high = np.nanpercentile(drawn, [2.5, 97.5])
-    return {"value": round(measure(np.arange(rows)), 4), "interval": [round(float(low), 4), round(float(high), 4)]}
+    whole = measure(np.arange(rows))
+    low, high = np.percentile([one for one in drawn if not np.isnan(one)] or [whole], [2.5, 97.5])
+    return {"value": round(whole, 4), "interval": [round(float(low), 4), round(float(high), 4)]}
 
 
 def auc_with_interval(score: Floats, positive: NDArray[Any]) -> dict[str, Any]:
