@@ -94,7 +94,7 @@ def fit(
         total = 0.0
         for batch in chosen:
             loss = _losses(model, pieces, verdicts, batch).sum() / rows
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
         nn.utils.clip_grad_norm_(weights, 1.0)
         optimiser.param_groups[0]["lr"] = recipe.learning_rate * _slope(step - 1, recipe.steps, recipe.warm_up)
