@@ -43,9 +43,7 @@ def versions(detectors: Sequence[str]) -> tuple[str, ...]:
 def judge(pack: Pack | None = None, columns: Sequence[Score] = COLUMNS) -> Judge:
     """A judge of the default pack and of detectors text and lexicon, unless said otherwise."""
     detectors = tuple(dict.fromkeys(column.detector for column in columns))
-    return Judge(
-        pack or DEFAULT_PACK, CLUSTER, SCHEMAS, columns, detectors, versions(detectors), lambda _: LEAF
-    )
+    return Judge(pack or DEFAULT_PACK, CLUSTER, SCHEMAS, columns, detectors, versions(detectors), lambda _: LEAF)
 
 
 def events(records: Sequence[dict[str, Any]], **columns: Any) -> Events:
