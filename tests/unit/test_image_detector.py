@@ -15,13 +15,14 @@ from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipModel
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from detectors import text
+from detectors.conformance import Conformance
 from detectors.image import card
 from detectors.image.card import read_card
 from detectors.image.combination import either
 from detectors.image.detector import ImageDetector, build
 from detectors.image.joint import Joint, JointOptions
 from detectors.image.picture import Picture, prepared
-from detectors.interface import Answer
+from detectors.interface import Answer, DetectorSpec
 from detectors.items import Items
 from schemas.attachments import Attachment
 from schemas.categories import Category
@@ -38,6 +39,13 @@ def detector() -> ImageDetector:
     built = build({})
     built.warm()
     return built
+
+
+class TestAsEveryDetector(Conformance):
+    """What every detector owes the process that runs it."""
+
+    spec = DetectorSpec("image")
+    items = (*Conformance.items, ("look", "en", (attached(saved(words(INSULT))),)), ("", "", (attached(b"GIF89a"),)))
 
 
 def look(detector: ImageDetector, *rows: tuple[str, bytes], language: str = "en") -> Answer:
