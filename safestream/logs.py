@@ -5,12 +5,13 @@ the net under it: values under names known to be content or personal are withhel
 isn't ours keeps its type and its place but not its message, which may quote a record.
 """
 
+import io
 import logging
 import sys
 import traceback
 from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import PurePath
-from typing import Any, Final, Literal, TextIO
+from typing import Any, Final, Literal, TextIO, cast
 from uuid import UUID
 
 import structlog
@@ -86,14 +87,29 @@ def _sentence(raised: BaseException) -> str:
     return f"{type(raised).__qualname__}{message}"
 
 
-def configure(form: Format, level: str, names: Iterable[str] = (), stream: TextIO | None = None) -> None:
+class _StandardError(io.TextIOBase):
+    """Standard error as it is when a line is written: loggers are kept for longer than a redirection lasts."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        return sys.stderr.isatty()
+
+
+def configure(
+    form: Format, level: str, names: Iterable[str] = (), stream: io.TextIOBase | TextIO | None = None
+) -> None:
     """Set up logging for this process, once: structlog's lines, and those of libraries that use `logging`.
 
     Args:
         names: more field names whose values are withheld.
         stream: standard error where none is given.
     """
-    stream = stream or sys.stderr
+    stream = stream or _StandardError()
     console = form == "console" or (form == "auto" and stream.isatty())
     shared: list[Any] = [
         structlog.processors.add_log_level,
@@ -107,13 +123,13 @@ def configure(form: Format, level: str, names: Iterable[str] = (), stream: TextI
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", stream)),
         cache_logger_on_first_use=True,
     )
     _adopt_libraries([structlog.stdlib.add_logger_name, *shared], renderer, level, stream)
 
 
-def _adopt_libraries(before: list[Any], renderer: Any, level: str, stream: TextIO) -> None:
+def _adopt_libraries(before: list[Any], renderer: Any, level: str, stream: io.TextIOBase | TextIO) -> None:
     """Libraries speak from warnings on; librdkafka as much as we do, since it tells why a broker isn't reached."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(

@@ -33,7 +33,7 @@ def test_every_event_has_its_outcome(environment: dict[str, str], tmp_path: Path
     assert done.returncode == 0, done.stdout + done.stderr
     assert "All 300 events have one outcome: 289 decisions, 11 dead letters." in done.stdout
     assert all(f"{reason} 1" in done.stdout for reason in PoisonReason)
-    assert "every record that is due has its leaf; 300 records delivered" in done.stdout
+    assert "every record that is due has its leaf" in done.stdout
     assert "The audit verifies." in done.stdout
     assert done.stderr == ""
     assert list(tmp_path.glob("safestream-*")) == []

@@ -141,8 +141,11 @@ def test_a_killed_second_look_is_made_once(pipeline: Pipeline, config: Path) -> 
 
 def test_a_second_look_without_anything_to_look_with_says_so(pipeline: Pipeline, config: Path, tmp_path: Path) -> None:
     """A pack that sends nobody to look again, and a configuration that lacks the detector: one line, exit code 2."""
+    nobody = tmp_path / "nobody"
+    nobody.mkdir()
+    (nobody / "pack.yaml").write_text(yaml.safe_dump({key: PACK[key] for key in PACK if key != "detectors"}))
     for changes, said in (
-        ({"policy": {}}, "no detector has `second_look: true`"),
+        ({"policy": {"pack": str(nobody)}}, "no detector has `second_look: true`"),
         ({"policy": {"pack": str(tmp_path / "pack")}, "detectors": {"lexicon": {}}}, "'tripwire' is to look again"),
     ):
         refused = pipeline.command("worker", "--second-look", config=pipeline.config(**changes))
