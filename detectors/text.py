@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import load_file
 
 from detectors.budget import Budget
@@ -26,9 +26,9 @@ from detectors.interface import Answer
 from detectors.items import Items
 from detectors.language import LanguageGate, primary
 from detectors.model_directory import SHIPPED, ModelDirectory, open_directory
+from detectors.options import checked
 from detectors.packed import ATTENTION, pack, text_vectors
 from detectors.tokenisation import CHUNK
-from schemas.errors import UserMistake
 from schemas.statuses import Reason, Status
 
 DEFAULT_MODEL: Final = SHIPPED / "text-multilingual"
@@ -125,11 +125,7 @@ class TextDetector:
 def build(options: Mapping[str, Any]) -> TextDetector:
     """The detector as configured, loaded on the CPU. UserMistake if an option or the model directory is wrong."""
     torch.set_num_threads(1)  # a pool of threads would not survive the fork
-    try:
-        chosen = Options.model_validate(dict(options))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UserMistake(f"detectors.text.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    chosen = checked("text", Options, options)
     return TextDetector(open_directory(chosen.model), chosen)
 
 

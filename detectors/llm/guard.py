@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import load_file
 
 from detectors.budget import within_budget
@@ -24,6 +24,7 @@ from detectors.llm.model import load_causal, load_tokenizer, merge_adapter
 from detectors.llm.packed import ATTENTION, Prefix, only_labels, prefix, verdict_logits
 from detectors.llm.prompt import WINDOW, Neutraliser, Pieces, rendered, views
 from detectors.model_directory import SHIPPED
+from detectors.options import checked
 from schemas.categories import Category
 from schemas.errors import UserMistake
 from schemas.statuses import Status
@@ -126,11 +127,7 @@ class GuardDetector:
 def build(options: Mapping[str, Any]) -> GuardDetector:
     """The detector as configured, loaded on the CPU. UserMistake if an option or the model directory is wrong."""
     torch.set_num_threads(1)  # a pool of threads would not survive the fork
-    try:
-        chosen = Options.model_validate(dict(options))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UserMistake(f"detectors.llm.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    chosen = checked("llm", Options, options)
     return GuardDetector(open_guard(chosen.model), chosen)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from detectors.calibration import Platt
 from detectors.interface import Answer
@@ -25,6 +25,7 @@ from detectors.llm.guard import DEFAULT_MODEL
 from detectors.llm.model import load_tokenizer
 from detectors.llm.prompt import Neutraliser, Pieces, filled, rendered, views
 from detectors.llm.server import Server, Unanswered, Words
+from detectors.options import checked
 from schemas.categories import Category
 from schemas.errors import UserMistake
 from schemas.statuses import Reason, Status
@@ -137,11 +138,7 @@ class RemoteGuard:
 
 def build(options: Mapping[str, Any]) -> RemoteGuard:
     """The detector as configured. UserMistake if an option or the guard's directory is wrong."""
-    try:
-        chosen = Options.model_validate(dict(options))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UserMistake(f"detectors.openai_compatible.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    chosen = checked("openai_compatible", Options, options)
     return RemoteGuard(open_guard(chosen.model), chosen)
 
 
