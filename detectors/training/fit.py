@@ -1,8 +1,9 @@
 """One LoRA adapter and one linear head on a BERT encoder, trained for several categories at once.
 
-A row's loss is the binary cross-entropy of the categories that its source labels; the others take no part. Training
-goes in rounds; after each one its state is saved, and a run that was stopped goes on from there.
-LoRA: Hu et al. 2021, arXiv:2106.09685.
+A row's loss is the binary cross-entropy of the categories that its source labels; the others take no part. A row that
+stands beside its twin, the same about another group, also pays for how far the two logits are apart. Training goes in
+rounds; after each one its state is saved, and a run that was stopped goes on from there.
+LoRA: Hu et al. 2021, arXiv:2106.09685. Twins: counterfactual logit pairing, Garg et al. 2019, arXiv:1809.10610.
 """
 
 import time
@@ -17,13 +18,14 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 
 from detectors.foundation import Foundation
-from detectors.training.drawing import Pools, batches
+from detectors.training.drawing import Batch, Pools, batches
 from detectors.training.recipe import Recipe
 from detectors.training.rows import CATEGORIES, Examples
 
 _EVERY_SECONDS: Final = 5.0
 TARGETS: Final = ("query", "key", "value", "dense")
 HATE_WEIGHT: Final = 2.0  # against one of each other category: it is the hardest, and has the most labels
+TWIN_WEIGHT: Final = 0.5  # of a difference of 1 between two twins' logits of a category
 _TYPICAL: Final = 160.0  # known labels of a batch: keeps the loss of long and of short batches on one scale
 
 
@@ -56,13 +58,14 @@ class Trainer:
         )
         self._encoder.train()
 
-    def step(self, ids: Tensor, mask: Tensor, labels: Tensor, done: float) -> float:
-        """One batch; its loss. `done`: how much of the training is, 0..1."""
+    def step(self, batch: Batch, rounds: float) -> float:
+        """One batch, after so many rounds; its loss."""
         for group in self._optimiser.param_groups:
-            group["lr"] = self._recipe.learning_rate * self._recipe.pace(done)
+            group["lr"] = self._recipe.learning_rate * self._recipe.pace(rounds)
         with torch.autocast("cpu", torch.bfloat16):
-            hidden = self._encoder(input_ids=ids, attention_mask=mask).last_hidden_state.float()
-        loss = masked_loss(self._head(mean_pooled(hidden, mask)), labels)
+            hidden = self._encoder(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state.float()
+        logits = self._head(mean_pooled(hidden, batch.mask))
+        loss = masked_loss(logits, batch.labels) + twin_loss(logits, batch.twins)
         self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._weights, 1.0)
@@ -107,13 +110,12 @@ def fit(
     """Train, or finish what `state` holds of an interrupted run; the adapter's and the head's tensors."""
     trainer, vocabulary, pools = Trainer(foundation, recipe), foundation.vocabulary(), Pools(examples, recipe)
     first = trainer.resume(state)
-    total = recipe.rounds * recipe.round_rows
-    meter = _Meter(first * recipe.round_rows, total, report)
+    meter = _Meter(first * recipe.round_rows, recipe.rounds * recipe.round_rows, report)
     for number in range(first, recipe.rounds):
-        rows = number * recipe.round_rows
-        for ids, mask, labels in batches(examples, pools, vocabulary, recipe, number):
-            meter.add(trainer.step(ids, mask, labels, rows / total), len(labels))
-            rows += len(labels)
+        rows = 0
+        for batch in batches(examples, pools, vocabulary, recipe, number):
+            meter.add(trainer.step(batch, number + rows / recipe.round_rows), batch.drawn)
+            rows += batch.drawn
         trainer.save(state, number + 1)
     return trainer.tensors()
 
@@ -127,6 +129,12 @@ def masked_loss(logits: Tensor, labels: Tensor) -> Tensor:
         logits[known], labels[known], weight[known], reduction="sum"
     )
     return losses / _TYPICAL
+
+
+def twin_loss(logits: Tensor, twins: Tensor) -> Tensor:
+    """How far the logits of twins are apart: `twins` is (pairs, 2), positions in `logits`."""
+    first, second = logits[twins[:, 0]], logits[twins[:, 1]]
+    return TWIN_WEIGHT * (first - second).abs().sum() / _TYPICAL
 
 
 def mean_pooled(hidden: Tensor, mask: Tensor) -> Tensor:

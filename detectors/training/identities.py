@@ -1,4 +1,4 @@
-"""English texts with the people in them exchanged for others, so that no name of a group foretells a label.
+"""Texts with the people in them exchanged for others, so that no name of a group foretells a label: English, German.
 
 Public sets name some groups mostly in hateful texts, and others hardly at all. Whether a text is hateful does not
 depend on which group it is about, so a word for one is replaced by a word of the same form for another: counterfactual
@@ -23,35 +23,52 @@ _QUALITY: Final = (
     "chinese japanese middle|eastern pakistani nigerian immigrant refugee teenage young younger old older elderly "
     "middle|aged millennial deaf blind paralyzed disabled autistic "
 )
-_FORMS: Final = [[word.replace("|", " ") for word in words.split()] for words in (_MANY, _QUALITY)]
-_FORM: Final = {word: form for form in _FORMS for word in form}
-_COMMON: Final = {
-    "old",
-    "older",
-    "young",
-    "younger",
-    "straight",
-    "white",
-    "black",
-    "blind",
-    "male",
-    "female",
-    "men",
-    "american",
-}
-_FOUND: Final = re.compile(
-    r"\b(?:" + "|".join(sorted(map(re.escape, _FORM.keys() - _COMMON), key=len, reverse=True)) + r")\b", re.IGNORECASE
+_STEMS: Final = (  # of German adjectives; an ending stays as it is
+    "muslimisch jüdisch christlich katholisch evangelisch buddhistisch hinduistisch atheistisch islamisch schwul "
+    "lesbisch bisexuell homosexuell heterosexuell transsexuell transgeschlechtlich nichtbinär afrikanisch arabisch "
+    "asiatisch türkisch kurdisch syrisch afghanisch marokkanisch iranisch indisch chinesisch japanisch vietnamesisch "
+    "polnisch russisch rumänisch griechisch italienisch spanisch französisch amerikanisch europäisch deutsch "
+    "österreichisch schwarz weiß ausländisch geflüchtet weiblich männlich jung alt blind gehörlos taub gelähmt "
+    "behindert autistisch "
 )
+_COMMON: Final = (  # put in a text, but not taken for a group where they stand
+    "old older young younger straight white black blind male female men american "
+    "schwarz weiß jung alt blind taub deutsch männlich weiblich "
+)
+_ENDING: Final = {"en": "", "de": "(?:e[rnms]?)?"}
 
 
-def exchanged(text: str, rng: random.Random) -> str:
-    """`text` with each group it names replaced by another, the same one by the same; capitals as before."""
+def _forms(*lists: str) -> dict[str, list[str]]:
+    """Each word with all that may stand in its place."""
+    forms = [[word.replace("|", " ") for word in words.split()] for words in lists]
+    return {word: form for form in forms for word in form}
+
+
+def _found(words: set[str], ending: str) -> re.Pattern[str]:
+    longest_first = sorted(map(re.escape, words), key=len, reverse=True)
+    return re.compile(rf"\b(?P<word>{'|'.join(longest_first)})(?P<ending>{ending})\b", re.IGNORECASE)
+
+
+_FORMS: Final = {"en": _forms(_MANY, _QUALITY), "de": _forms(_STEMS)}
+_FOUND: Final = {
+    language: _found(forms.keys() - set(_COMMON.split()), _ENDING[language]) for language, forms in _FORMS.items()
+}
+
+
+def exchanged(text: str, language: str, rng: random.Random) -> str:
+    """`text` with each group it names replaced by another, the same one by the same; capitals and endings as before.
+
+    A text in another language than English and German stays as it is.
+    """
+    if language not in _FOUND:
+        return text
     chosen: dict[str, str] = {}
 
     def other(found: re.Match[str]) -> str:
-        word = found[0].lower()
+        word = found["word"].lower()
         if word not in chosen:
-            chosen[word] = rng.choice(_FORM[word])
-        return chosen[word].capitalize() if found[0][0].isupper() else chosen[word]
+            chosen[word] = rng.choice(_FORMS[language][word])
+        new = chosen[word].capitalize() if found[0][0].isupper() else chosen[word]
+        return new + found["ending"]
 
-    return _FOUND.sub(other, text)
+    return _FOUND[language].sub(other, text)

@@ -45,26 +45,34 @@ class Phase:
 
     rounds: int
     public: float  # share of the rows that come from public sets; the rest are contrast cases
-    exchange: float = 0.0  # share of the English texts whose groups are exchanged for others
+    exchange: float = 0.0  # share of the texts whose groups are exchanged for others
+    twins: float = 0.0  # share of the texts that stand beside themselves about another group, to score alike
+    peak: float = 0.0  # the learning rate rises to this share of the full one, and falls; 0: it goes on falling
 
 
 def in_phases(rounds: int) -> tuple[Phase, ...]:
-    """Public sets alone, then contrast cases as well, and in the last four ninths groups exchanged. At least three."""
-    middle = max(1, (rounds - 1) * 5 // 9)
-    return (Phase(1, 1.0), Phase(middle, 0.5), Phase(rounds - 1 - middle, 0.5, exchange=0.6))
+    """Of at least three rounds: public sets, then own cases as well, then groups exchanged; then texts with twins."""
+    last = max(1, rounds * 12 // 31)
+    middle = max(1, (rounds - last - 1) * 5 // 9)
+    return (
+        Phase(1, 1.0, peak=1.0),
+        Phase(middle, 0.5),
+        Phase(rounds - last - middle - 1, 0.5, exchange=0.6),
+        Phase(last, 0.6, exchange=0.6, twins=0.5, peak=0.6),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """The shipped model's, unless told otherwise."""
 
-    phases: tuple[Phase, ...] = in_phases(19)
+    phases: tuple[Phase, ...] = in_phases(31)
     round_rows: int = 6_000  # after each round the state is saved
     batch_pieces: int = 1_024  # in one step, padding included
     most_pieces: int = 64  # of a training text, special tokens included
     fillings: int = 24  # most of one contrast template
     learning_rate: float = 6e-4
-    warm_up: float = 0.03  # share of the rows
+    warm_up: float = 0.03  # share of the rows until a peak of the learning rate
     weight_decay: float = 0.01
     rank: int = 16
     alpha: int = 32
@@ -87,9 +95,24 @@ class Recipe:
             number -= phase.rounds
         return self.phases[-1]
 
-    def pace(self, done: float) -> float:
-        """The learning rate's factor when `done` (0..1) of the rows are: up, then down in a straight line."""
-        return done / self.warm_up if done < self.warm_up else max(0.0, (1 - done) / (1 - self.warm_up))
+    def pace(self, rounds: float) -> float:
+        """The learning rate's factor after so many rounds: up, and down in a straight line; again for each peak."""
+        for length, peak in self._cycles():
+            if rounds < length:
+                done = rounds / length
+                return peak * min(done / self.warm_up, (1 - done) / (1 - self.warm_up))
+            rounds -= length
+        return 0.0
+
+    def _cycles(self) -> list[tuple[int, float]]:
+        """Rounds and peak of each rise and fall of the learning rate."""
+        found: list[tuple[int, float]] = []
+        for phase in self.phases:
+            if phase.peak:
+                found.append((phase.rounds, phase.peak))
+            else:
+                found[-1] = (found[-1][0] + phase.rounds, found[-1][1])
+        return found
 
     def describe(self) -> dict[str, Any]:
         """For the model's card."""

@@ -17,7 +17,8 @@ from detectors.model_directory import open_directory
 from detectors.text import build
 from detectors.training.datasets import cleaned, load
 from detectors.training.drawing import Pools, batches
-from detectors.training.fit import Trainer, fit, masked_loss
+from detectors.training.fit import Trainer, fit, masked_loss, twin_loss
+from detectors.training.identities import exchanged
 from detectors.training.labels import harassment, profanity
 from detectors.training.recipe import Phase, Recipe
 from detectors.training.rows import CATEGORIES, Examples
@@ -138,7 +139,7 @@ def examples(texts: list[str], groups: list[str] | None = None) -> Examples:
 
 
 def small(rounds: int, rows: int, **more: Any) -> Recipe:
-    return Recipe(phases=(Phase(1, 1.0), Phase(rounds - 1, 0.5)), round_rows=rows, fillings=6, **more)
+    return Recipe(phases=(Phase(1, 1.0, peak=1.0), Phase(rounds - 1, 0.5)), round_rows=rows, fillings=6, **more)
 
 
 def test_from_data_to_a_directory_that_scores(data: Path, own: Path, tmp_path: Path):
@@ -169,9 +170,9 @@ def test_a_stopped_run_goes_on_and_gives_the_same_weights(
     stopped = Trainer(foundation, recipe)
     vocabulary, pools = foundation.vocabulary(), Pools(rows, recipe)
     done = 0
-    for ids, mask, labels in batches(rows, pools, vocabulary, recipe, 0):
-        stopped.step(ids, mask, labels, done / 48)
-        done += len(labels)
+    for batch in batches(rows, pools, vocabulary, recipe, 0):
+        stopped.step(batch, done / 24)
+        done += batch.drawn
     stopped.save(tmp_path / "half.state", 1)
     halves = fit(rows, foundation, recipe, tmp_path / "half.state", lambda _: None)
     assert whole.keys() == halves.keys()
@@ -193,8 +194,43 @@ def test_no_batch_is_over_the_budget_and_no_row_is_left_out(data: Path, own: Pat
     recipe = small(2, 200, batch_pieces=256)
     rows, _ = gather(data, own, recipe)
     cut = list(batches(rows, Pools(rows, recipe), foundation.vocabulary(), recipe, 1))
-    assert all(ids.numel() <= 256 and ids.shape == mask.shape for ids, mask, _ in cut)
-    assert sum(len(labels) for _, _, labels in cut) == len(Pools(rows, recipe).draw(1))
+    assert all(batch.ids.numel() <= 256 and batch.ids.shape == batch.mask.shape for batch in cut)
+    assert sum(batch.drawn for batch in cut) == len(Pools(rows, recipe).draw(1))
+
+
+def test_twins_share_a_batch_and_their_labels_and_differ_in_words(data: Path, own: Path, foundation: Foundation):
+    recipe = Recipe(phases=(Phase(1, 0.5, twins=1.0, peak=1.0),), round_rows=200, batch_pieces=256, fillings=6)
+    rows, _ = gather(data, own, recipe)
+    cut = list(batches(rows, Pools(rows, recipe), foundation.vocabulary(), recipe, 0))
+    assert sum(len(batch.twins) for batch in cut) > 50
+    for batch in cut:
+        for first, second in batch.twins.tolist():
+            assert torch.equal(batch.labels[first].nan_to_num(-1), batch.labels[second].nan_to_num(-1))
+            assert not torch.equal(batch.ids[first], batch.ids[second])
+
+
+def test_twins_that_score_alike_cost_nothing():
+    logits = torch.tensor([[1.0, -2.0], [1.0, -2.0], [4.0, 0.0]])
+    assert twin_loss(logits, torch.tensor([[0, 1]])) == 0
+    assert twin_loss(logits, torch.zeros(0, 2, dtype=torch.long)) == 0
+    assert twin_loss(logits, torch.tensor([[1, 2]])) > twin_loss(logits / 2, torch.tensor([[1, 2]])) > 0
+
+
+def test_the_learning_rate_rises_again_for_each_peak():
+    recipe = Recipe(phases=(Phase(2, 1.0, peak=1.0), Phase(8, 0.5), Phase(10, 0.5, peak=0.5)), warm_up=0.1)
+    paces = [recipe.pace(rounds) for rounds in (0, 1, 2, 9.99, 10, 11, 19.99, 20)]
+    assert paces == pytest.approx([0, 1, 8 / 9, 0, 0, 0.5, 0, 0], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "kept"),
+    [("en", "A Muslim baker and his muslim friend", "baker and his"), ("de", "Ein schwuler Bäcker", "Bäcker")],
+)
+def test_groups_are_exchanged_alike_everywhere_in_a_text(language: str, text: str, kept: str):
+    found = {exchanged(text, language, random.Random(n)) for n in range(40)}
+    assert len(found) > 10
+    assert all(kept in one for one in found)
+    assert exchanged(text, "fr", random.Random(1)) == text
 
 
 def test_a_missing_data_set_is_named_with_where_to_get_it(data: Path):
