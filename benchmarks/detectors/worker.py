@@ -80,11 +80,12 @@ def worker(bootstrap: str, folder: Path, texts: list[str], repeat: int) -> float
 
 def naive(bootstrap: str, folder: Path, model: Path, texts: list[str], repeat: int) -> float:
     """The plain loop."""
-    fresh_topics(bootstrap)
-    produce(bootstrap, len(texts), repeat, texts=texts)
     target = f"naive-{repeat}-{time.time_ns()}"
-    for future in AdminClient({"bootstrap.servers": bootstrap}).create_topics([NewTopic(target, 4, 1)]).values():
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    for future in admin.create_topics([NewTopic(target, 4, 1)]).values():
         future.result(30)
+    fresh_topics(bootstrap)  # takes seconds, in which the new topic finds its leader
+    produce(bootstrap, len(texts), repeat, texts=texts)
     script = str(Path(__file__).with_name("naive_app.py"))
     contender = Contender("naive", target, target, [sys.executable, script, bootstrap, COMMENTS, target, str(model)])
     with Watch(bootstrap, target, PARTITIONS) as watch, running(contender, folder):
