@@ -8,7 +8,7 @@ The factory loads on the CPU and computes nothing, so that a process may fork af
 no fork survives, and runs a first forward. How many threads a forward takes is for the process to say (torch).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -33,6 +33,7 @@ from schemas.statuses import Reason, Status
 
 DEFAULT_MODEL: Final = SHIPPED / "text-multilingual"
 MOST_TOKENS: Final = 65_536  # of a warm-up on a device
+_WINDOW: Final = 512  # texts that are tokenised at once; a device works on one window while the next is tokenised
 
 
 class Options(BaseModel):
@@ -96,21 +97,31 @@ class TextDetector:
     @torch.inference_mode()
     def logits(self, texts: Sequence[str], at: Callable[[int], None]) -> NDArray[np.float32]:
         """Before calibration, (n, categories): the highest over a text's chunks."""
-        if texts:
-            at(0)  # tokenising is work on the rows too
-        ids = self._vocabulary.pieces(texts)
-        cut = [(row, chunk) for row, of_text in enumerate(ids) for chunk in self._vocabulary.chunks(of_text)]
         highest = np.full((len(texts), len(self.categories)), -np.inf, np.float32)
+        found: list[tuple[list[int], torch.Tensor]] = []
+        for first in range(0, len(texts), _WINDOW):
+            at(first)  # tokenising is work on the rows too
+            cut = [
+                (row, chunk)
+                for row, ids in enumerate(self._vocabulary.pieces(texts[first : first + _WINDOW]), first)
+                for chunk in self._vocabulary.chunks(ids)
+            ]
+            found += self._launched(cut, at)
+        for rows, logits in found:  # only here a device is waited for
+            np.maximum.at(highest, rows, logits.cpu().numpy())
+        return highest
+
+    def _launched(
+        self, cut: Sequence[tuple[int, list[int]]], at: Callable[[int], None]
+    ) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """Rows and logits of micro-batches of (row, chunk)."""
 
         def forward(run: slice) -> torch.Tensor:
             at(cut[run.start][0])
             return self._forward([chunk for _, chunk in cut[run]])
 
-        # Only the last step waits for a device: until then it is given one micro-batch after another.
-        found = list(self._budget.runs([len(chunk) for _, chunk in cut], forward))
-        for run, logits in found:
-            np.maximum.at(highest, [row for row, _ in cut[run]], logits.cpu().numpy())
-        return highest
+        for run, logits in self._budget.runs([len(chunk) for _, chunk in cut], forward):
+            yield [row for row, _ in cut[run]], logits
 
     def _forward(self, chunks: Sequence[Sequence[int]]) -> torch.Tensor:
         logits: torch.Tensor = self._head(text_vectors(self._encoder, pack(chunks)))

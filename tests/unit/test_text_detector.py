@@ -71,6 +71,14 @@ def test_a_score_is_the_same_whatever_its_neighbours_and_the_budget(detector: Te
         assert (together.status == Status.scored).all()
 
 
+def test_more_texts_than_are_tokenised_at_once_each_keep_their_own_score(detector: TextDetector):
+    few = ["fine", "you are scum", "ok"]
+    hints: list[int] = []
+    many = detector.score(Items.of(few * 400), hints.append).probability
+    assert np.abs(many - np.tile(probabilities(detector, few), (400, 1))).max() < 1e-5
+    assert hints == sorted(hints)
+
+
 def test_packed_attention_equals_padded_attention(foundation: Foundation, vocabulary: Vocabulary):
     rows = [vocabulary.chunks(ids)[0] for ids in vocabulary.pieces(TEXTS)]
     longest = max(map(len, rows))
