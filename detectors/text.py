@@ -33,7 +33,7 @@ from schemas.statuses import Reason, Status
 
 DEFAULT_MODEL: Final = SHIPPED / "text-multilingual"
 MOST_TOKENS: Final = 65_536  # of a warm-up on a device
-_WINDOW: Final = 512  # texts that are tokenised at once; a device works on one window while the next is tokenised
+_PER_TEXT: Final = 8  # word pieces: a window of texts, tokenised at once, fills a forward some times over
 
 
 class Options(BaseModel):
@@ -99,11 +99,12 @@ class TextDetector:
         """Before calibration, (n, categories): the highest over a text's chunks."""
         highest = np.full((len(texts), len(self.categories)), -np.inf, np.float32)
         found: list[tuple[list[int], torch.Tensor]] = []
-        for first in range(0, len(texts), _WINDOW):
+        window = self._budget.tokens // _PER_TEXT
+        for first in range(0, len(texts), window):  # a device computes one while the next is tokenised
             at(first)  # tokenising is work on the rows too
             cut = [
                 (row, chunk)
-                for row, ids in enumerate(self._vocabulary.pieces(texts[first : first + _WINDOW]), first)
+                for row, ids in enumerate(self._vocabulary.pieces(texts[first : first + window]), first)
                 for chunk in self._vocabulary.chunks(ids)
             ]
             found += self._launched(cut, at)
