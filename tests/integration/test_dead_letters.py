@@ -274,7 +274,7 @@ def test_a_replay_killed_midway_goes_on_where_it_was(letters: Letters) -> None:
         {
             "bootstrap.servers": letters.pipeline.bootstrap,
             "group.id": group,
-            "isolation.level": "read_uncommitted",  # else it waits for the offsets that the killed one had not committed
+            "isolation.level": "read_uncommitted",  # else it waits for what the killed one had not committed
             "log_level": 0,
         }
     )
