@@ -78,15 +78,15 @@ class Asker:
         asked = facts(events)
         try:
             return self._cascade.asked(asked, scores)
-        except TypeError:  # an event says something odd: policy will hold it, and its neighbours are asked about
+        except TypeError:  # an event says something odd: its neighbours are asked about as they are
             return np.concatenate([self._one(asked.row(i), scores.take([i])) for i in range(len(asked))])
 
     def _one(self, event: Facts, scores: Scores) -> NDArray[np.bool_]:
         assert self._cascade is not None
         try:
             return self._cascade.asked(event, scores)
-        except TypeError:
-            return np.zeros((1, len(self._asking)), dtype=bool)
+        except TypeError:  # asked in vain it is dear, not asked it is blind
+            return np.full((1, len(self._asking)), event.operation[0] != DELETE)
 
 
 def _bind(band: Band, columns: Sequence[Score], detectors: Sequence[str]) -> _Bound:

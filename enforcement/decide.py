@@ -12,7 +12,7 @@ The first that applies decides. Where a rule and a missing score are equally str
 rules the pack's order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -95,7 +95,7 @@ class Policy:
     def __init__(self, pack: Pack, columns: Sequence[Score], detectors: Sequence[str], versions: Sequence[str]) -> None:
         self.pack, self.columns = pack, tuple(columns)
         self.detectors, self.versions = tuple(detectors), tuple(versions)
-        _check_versions(pack, dict(zip(detectors, versions, strict=True)))
+        check_versions(pack, dict(zip(detectors, versions, strict=True)))
         elsewhere = {n: a for n, a in pack.file.detectors.items() if a.second_look and n not in self.detectors}
         self.second_look = tuple(elsewhere)
         self.cascade = Cascade(list(elsewhere.values()), self.columns, self.detectors)
@@ -232,7 +232,12 @@ def _later(pack: Pack, detector: str) -> Outcome:
     return Outcome(action, f"second_look.{detector}", reason=_MISSING_REASON if action else None)
 
 
-def _check_versions(pack: Pack, versions: dict[str, str]) -> None:
+def check_versions(pack: Pack, versions: Mapping[str, str]) -> None:
+    """Refuse thresholds and bands of other versions than run here, detector → version.
+
+    Raises:
+        UserMistake: one is for another version of a model.
+    """
     for what, detector, version in pack.bound:
         running = versions.get(detector, version)
         if running != version:

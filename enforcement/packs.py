@@ -114,8 +114,22 @@ def _check(file: PackFile, document: Document) -> Iterator[Problem]:
         elif rule.detector and threshold.detector and rule.detector != threshold.detector:
             message = f"the threshold {rule.threshold!r} is for the detector {threshold.detector!r}"
             yield document.problem(("rules", number, "detector"), message)
+    yield from _check_bands(file, document)
     for name, threshold in file.thresholds.items():
         if threshold.model_version and not threshold.detector:
             yield document.problem(("thresholds", name), "a model_version needs a detector")
         if name not in used:
             yield document.problem(("thresholds", name), f"no rule uses the threshold {name!r}", notice=True)
+
+
+def _check_bands(file: PackFile, document: Document) -> Iterator[Problem]:
+    """A band is about what has looked before; those that are asked at once see nothing of each other."""
+    at_once = {name: asking for name, asking in file.detectors.items() if not asking.second_look}
+    for name, asking in at_once.items():
+        for number, band in enumerate(asking.unsure):
+            if band.detector in at_once:
+                message = (
+                    f"{band.detector!r} is asked at the same time as {name!r}, for both are listed here: let {name!r} "
+                    f"take a second look, or leave {band.detector!r} out, so that it looks at everything first"
+                )
+                yield document.problem(("detectors", name, "unsure", number, "detector"), message)

@@ -1,11 +1,12 @@
 """The judge of events that were decided provisionally: their scores so far and those of now, decided together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import structlog
 
+from enforcement.decide import check_versions
 from enforcement.judge import Judge, Schemas, Verdicts
 from enforcement.other_leaves import OtherLeaves
 from enforcement.packs import Pack
@@ -19,10 +20,26 @@ _log = structlog.get_logger(__name__)
 
 
 class SecondJudge(OtherLeaves):
-    """Decides batches of moderation.second-look. Not for use from several threads."""
+    """Decides batches of moderation.second-look. Not for use from several threads.
 
-    def __init__(self, pack: Pack, cluster_id: str, schemas: Schemas, schema_of: Callable[[int], Schema]) -> None:
+    Args:
+        versions: detector → model version, of those that look now.
+        schema_of: schema id → schema, as `Registry.by_id`.
+
+    Raises:
+        UserMistake: the pack is for other versions of them.
+    """
+
+    def __init__(
+        self,
+        pack: Pack,
+        cluster_id: str,
+        schemas: Schemas,
+        versions: Mapping[str, str],
+        schema_of: Callable[[int], Schema],
+    ) -> None:
         super().__init__(schemas.leaf, schema_of)
+        check_versions(pack, versions)
         self._pack, self._cluster_id, self._schemas = pack, cluster_id, schemas
         self._judges: dict[Shape, Judge] = {}
 
@@ -46,7 +63,10 @@ class SecondJudge(OtherLeaves):
         return found
 
     def _made(self, scores: Scores) -> Judge:
-        """A first look by a model that the pack is not for any more still counts: its event is held by no mistake."""
+        """A first look by a model that the pack is not for any more still counts: its event is held by no mistake.
+
+        Only a first look can be by another one: those that look now were checked at the start.
+        """
         try:
             return Judge(self._pack, self._cluster_id, self._schemas, *shape(scores), self._schema_of)
         except UserMistake as mistake:

@@ -74,7 +74,7 @@ def run_worker(settings: Configuration, begun: Event, stop: Event, *, second_loo
         health.waiting_for = "detectors"
         detectors = start_detectors(settings, pack, second_look=second_look)
         cleanup.callback(detectors.close)
-        judge = make_judge(pack, registry, cluster_id, None if second_look else detectors)
+        judge = make_judge(pack, registry, cluster_id, detectors, second_look=second_look)
         producer = TransactionalProducer(producer_properties(server, user, f"{group}-{settings.worker.slot}"))
         tail = AuditTail(reader_properties(server, user))
         cleanup.callback(tail.close)
@@ -133,16 +133,20 @@ def open_schemas(settings: Configuration) -> Registry:
 
 
 def make_judge(
-    pack: Pack, registry: Registry, cluster_id: str, detectors: DetectorClient | None
+    pack: Pack, registry: Registry, cluster_id: str, detectors: DetectorClient, *, second_look: bool
 ) -> Judge | SecondJudge:
-    """The policy pack, bound to the detectors' columns and versions; None: to those that a first look names."""
+    """The policy pack, bound to the detectors' columns and versions, and to what a first look names.
+
+    Raises:
+        UserMistake: the pack does not fit the versions that run.
+    """
     latest = registry.latest
     schemas = Schemas(
         latest(topics.DECISIONS), latest(topics.AUDIT), latest(topics.LEDGER_INPUTS), latest(topics.SECOND_LOOK)
     )
-    if detectors is None:
-        return SecondJudge(pack, cluster_id, schemas, registry.by_id)
     columns, names, versions = detectors.columns, detectors.names, detectors.versions
+    if second_look:
+        return SecondJudge(pack, cluster_id, schemas, dict(zip(names, versions, strict=True)), registry.by_id)
     judge = Judge(pack, cluster_id, schemas, columns, names, versions, registry.by_id)
     for notice in judge.policy.notices:
         _log.info("policy", notice=notice)

@@ -80,12 +80,13 @@ def test_a_detector_of_recordings_is_asked_about_recordings_only(tmp_path: Path)
     assert asked(tmp_path, audio, scores([0.5] * 4), known) == [False, True, False, True]
 
 
-def test_an_odd_event_keeps_nobody_else_from_being_asked(tmp_path: Path) -> None:
-    """A user's own schema may put a number where policy asks for a string: that event is held by policy anyway."""
+def test_an_odd_event_is_asked_about_and_its_neighbours_as_ever(tmp_path: Path) -> None:
+    """A user's own schema may put a number where a condition asks for a string; no rule need ask for it and hold it."""
     asker = Asker(pack(tmp_path, {"llm": {"when": {"surface": ["live"]}}}), ["llm"])
     row = {"event_id": "e", "account_id": "a", "operation": "create"}
-    batch = events([row | {"surface": "live"}, row | {"surface": 7}, row | {"surface": "live"}])
-    assert asker(batch, scores([0.5] * 3))[:, 0].tolist() == [True, False, True]
+    odd = row | {"surface": 7}
+    batch = events([row | {"surface": "live"}, odd, row | {"surface": "feed"}, odd | {"operation": "delete"}])
+    assert asker(batch, scores([0.5] * 4))[:, 0].tolist() == [True, True, False, False]
 
 
 def test_what_is_asked_elsewhere_is_provisional_and_at_least_as_strict_as_meanwhile(tmp_path: Path) -> None:
@@ -97,6 +98,17 @@ def test_what_is_asked_elsewhere_is_provisional_and_at_least_as_strict_as_meanwh
     outcomes = [policy.outcomes[i] for i in decided.outcome]
     assert [(o.action, o.rule) for o in outcomes] == [(Action.hold, "second_look.llm"), (Action.allow, None)]
     assert decided.deadline_ms[0] == 3_600_000
+
+
+def test_a_band_about_what_is_asked_at_the_same_time_is_refused(tmp_path: Path) -> None:
+    """It would never hold: what has not been asked yet says nothing. Nor may a detector wait for itself."""
+    for text in ({}, {"when": {"surface": ["live"]}}):
+        with pytest.raises(Mistakes, match="'text' is asked at the same time as 'llm'"):
+            pack(tmp_path, BAND | {"text": text})
+    with pytest.raises(Mistakes, match="'text' is asked at the same time as 'text'"):
+        pack(tmp_path, {"text": BAND["llm"]})
+    pack(tmp_path, {"llm": BAND["llm"] | {"second_look": True}, "text": {"when": {"surface": ["live"]}}})
+    pack(tmp_path, BAND | {"text": {"second_look": True}})  # asked always: see above
 
 
 def test_who_has_the_detector_does_not_send_for_it(tmp_path: Path) -> None:

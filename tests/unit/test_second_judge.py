@@ -12,7 +12,7 @@ from enforcement.packs import load_pack
 from enforcement.second_judge import SecondJudge
 from enforcement.second_look import joined, wanted
 from schemas.columns import Earlier, Events, Score, Scores
-from schemas.errors import Poison
+from schemas.errors import Poison, UserMistake
 from schemas.evidence import Evidence
 from schemas.statuses import Reason, Status
 from stream.second_look import returned
@@ -37,17 +37,23 @@ def decode(value: bytes) -> dict[str, Any]:
     return record  # type: ignore[no-any-return]
 
 
-def first(hate: float, version: str = "new", sequence: int = 0) -> Earlier:
+def first(
+    hate: float,
+    version: str = "new",
+    sequence: int = 0,
+    wanted: tuple[str, ...] = ("llm",),
+    status: Status = Status.scored,
+) -> Earlier:
     scores = Scores(
         (Score("text", "hate"),),
         ("text",),
         (version,),
         np.array([[hate]], np.float32),
-        np.zeros((1, 1), np.uint8),
+        np.array([[status]], np.uint8),
         np.zeros((1, 1), np.uint8),
         {(0, 0): [Evidence("hate", hate)]},
     )
-    return Earlier(sequence, ("llm",), "topic/0/0", scores)
+    return Earlier(sequence, wanted, "topic/0/0", scores)
 
 
 def again(threat: list[float], status: list[Status] | None = None) -> Scores:
@@ -63,9 +69,18 @@ def batch(*earlier: Earlier) -> Events:
     return events(rows, earlier=dict(enumerate(earlier)))
 
 
-def judge(folder: Path) -> SecondJudge:
-    (folder / "pack.yaml").write_text(PACK)
-    return SecondJudge(load_pack(folder), CLUSTER, SCHEMAS, lambda _: LEAF)
+def judge(folder: Path, pack: str = PACK) -> SecondJudge:
+    (folder / "pack.yaml").write_text(pack)
+    return SecondJudge(load_pack(folder), CLUSTER, SCHEMAS, {"llm": "1"}, lambda _: LEAF)
+
+
+def test_a_threshold_for_another_version_of_what_looks_now_stops_the_start(tmp_path: Path) -> None:
+    """One for another version of what looked first does not: that worker has stopped, and its events are on the way."""
+    with pytest.raises(UserMistake, match="the threshold 'sure' is for version 2 of the detector 'llm', and 1 runs"):
+        judge(tmp_path, PACK.replace("detector: llm", "detector: llm, model_version: '2'"))
+    bound = judge(tmp_path, PACK.replace("detector: llm", "detector: llm, model_version: '1'"))
+    verdicts = bound.judge(batch(first(0.1, "old"), first(0.9, "old")), again([0.9, 0.1]), 0)
+    assert [decode(value)["action"] for value in verdicts.decisions] == ["remove", "limit_reach"]
 
 
 def test_both_looks_count_and_rows_keep_their_order(tmp_path: Path) -> None:
@@ -86,14 +101,33 @@ def test_a_second_look_that_fails_is_held_by_the_policy_of_missing_scores(tmp_pa
     assert decode(verdicts.decisions[0])["rule"] == "on_missing.llm.error"
 
 
-def test_a_detector_that_looks_twice_counts_with_what_it_says_now() -> None:
-    rows = batch(first(0.9))
-    now = Scores(
-        (Score("text", "hate"),), ("text",), ("new",), np.array([[0.2]], np.float32), *[np.zeros((1, 1), np.uint8)] * 2
-    )
-    ((at, whole),) = joined(rows, now)
-    assert (at, whole.detectors, whole.probability.tolist()) == ([0], ("text",), [[np.float32(0.2)]])
-    assert whole.evidence == {}
+def text_now(*said: float | Status) -> Scores:
+    """What the text detector says of each row now: a score, or why it has none."""
+    status = np.array([[each if isinstance(each, Status) else Status.scored] for each in said], np.uint8)
+    probability = np.array([[np.nan if isinstance(each, Status) else each] for each in said], np.float32)
+    return Scores((Score("text", "hate"),), ("text",), ("now",), probability, status, np.zeros_like(status))
+
+
+def test_a_detector_that_looks_twice_counts_with_what_it_says_now_and_a_score_is_not_lost_for_none() -> None:
+    rows = batch(*[first(0.9, wanted=())] * 4)
+    (one, replaced), (others, kept) = joined(rows, text_now(0.2, Status.skipped, Status.abstained, Status.error))
+    assert (one, replaced.detectors, replaced.versions, replaced.evidence) == ([0], ("text",), ("now",), {})
+    assert replaced.probability.tolist() == [[np.float32(0.2)]]
+    assert (others, kept.detectors, kept.versions) == ([1, 2, 3], ("text",), ("new",))
+    assert kept.probability.tolist() == [[np.float32(0.9)]] * 3
+    assert (kept.status == Status.scored).all()
+    assert {row for row, _ in kept.evidence} == {0, 1, 2}
+    ((_, missing),) = joined(batch(first(float("nan"), wanted=(), status=Status.skipped)), text_now(Status.error))
+    assert (missing.versions, missing.status.tolist()) == (("now",), [[Status.error]])
+
+
+def test_what_is_waited_for_and_nobody_has_is_missing(tmp_path: Path) -> None:
+    """What the first decision held meanwhile is not let go because its detector was taken out of the configuration."""
+    rows = batch(first(0.1, wanted=("llm", "audio")), first(0.1))
+    verdicts = judge(tmp_path).judge(rows, again([0.1, 0.1]), 0)
+    held, allowed = (decode(value) for value in verdicts.decisions)
+    assert (held["action"], held["rule"], held["degraded"]) == ("hold", "on_missing.audio.error", True)
+    assert (allowed["action"], allowed["degraded"]) == ("allow", False)
 
 
 def test_only_who_is_waited_for_is_asked() -> None:
