@@ -39,7 +39,7 @@ def text(
     from detectors.training.text import train  # noqa: PLC0415
 
     recipe = Recipe(phases=in_phases(rounds), seed=seed, leave_out=leave_out)
-    card = train(data or _data_folder(), out, recipe, _say)
+    card = train(data or data_folder(), out, recipe, _say)
     print(file=sys.stderr)
     for category, figures in card.evaluation["test"].items():
         print(f"{category:<12} ROC AUC {figures['roc_auc']['value']:.3f}  ECE {figures['ece']:.3f}")
@@ -63,14 +63,14 @@ def llm(
     from detectors.training.llm import train  # noqa: PLC0415 - torch takes seconds
     from detectors.training.llm_fit import Recipe  # noqa: PLC0415
 
-    card = train(data or _data_folder(), out, Recipe(steps=steps, seed=seed), _say)
+    card = train(data or data_folder(), out, Recipe(steps=steps, seed=seed), _say)
     print(file=sys.stderr)
     for category, figures in card.evaluation["test"].items():
         print(f"{category:<12} ROC AUC {figures['roc_auc']['value']:.3f}  ECE {figures['ece']:.3f}")
     print(f"written to {out}; use it with `detectors: {{llm: {{options: {{model: {out}}}}}}}`")
 
 
-def _data_folder() -> Path:
+def data_folder() -> Path:
     """SAFESTREAM_DATA, or the folder `shared/data` beside the checkout."""
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"
     folder = Path(os.environ.get("SAFESTREAM_DATA") or beside)

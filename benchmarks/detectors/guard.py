@@ -1,9 +1,7 @@
 """The LLM guard against `generate` and against a padded batch with a cached prefix: messages a second, as ratios.
 
-    python -m benchmarks.detectors.guard
-
-Everything runs the same weights on one thread, in the precision that the guard runs here, and has to give the same
-margins. The policies are 256 and 768 tokens long.
+Everything runs the same weights on one thread, in the precision that the guard runs here. Where that rounds, a few
+messages are asked in float32 as well: there the margins have to be equal. Policies are 256 and 768 tokens long.
 """
 
 import time
@@ -16,13 +14,16 @@ from transformers import Cache, DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from detectors.llm.directory import open_guard
-from detectors.llm.guard import DEFAULT_MODEL, build
+from detectors.llm.guard import DEFAULT_MODEL, GuardDetector, build
 from detectors.llm.model import load_causal, load_tokenizer, merge_adapter
 from detectors.llm.prompt import Neutraliser, Pieces, rendered
 from detectors.training.llm_cases import from_topics, policies
 
 BATCH: Final = 16
 LENGTHS: Final = (256, 768)  # tokens of the policy's prefix
+SECONDS: Final = 15.0  # after which a way is not given another message
+EXACTLY: Final = 3  # messages that are asked in float32 as well
+EQUAL: Final = 1e-2  # margins in float32, by whatever way
 
 
 class Plain:
@@ -38,6 +39,10 @@ class Plain:
         self.neutral = Neutraliser(map(str, tokenizer.added_tokens_decoder.values()))
         self.pieces = Pieces(tokenizer.backend_tokenizer, rendered(tokenizer, directory.guard.turns()))
         self.labels = [self.pieces.label(word) for word in ("yes", "no")]
+
+    def asked(self, policy: str, texts: list[str]) -> tuple[list[int], list[list[int]]]:
+        """Tokens of the policy's prefix, and of what follows it for each message."""
+        return self.pieces.prefix(policy), self.pieces.contents([self.neutral(text) for text in texts])
 
     def margins(self, logits: torch.Tensor) -> list[float]:
         """Of `yes` over `no`."""
@@ -65,7 +70,7 @@ class Plain:
         """Compute the prefix once; it is nobody's time."""
         kept = DynamicCache(config=self.model.config)
         self.model.model(input_ids=torch.tensor([prefix]), past_key_values=kept, use_cache=True)
-        self.shared = Cache(layers=[Shared(layer.keys, layer.values) for layer in kept.layers])
+        self.shared = Cache(layers=[Shared(layer) for layer in kept.layers])
 
     @torch.inference_mode()
     def padded(self, messages: Sequence[list[int]]) -> Iterator[list[float]]:
@@ -79,36 +84,37 @@ class Plain:
             yield self.margins(self.model.lm_head(last))
 
 
-class Shared(DynamicLayer):
+class Shared(DynamicLayer):  # type: ignore[no-untyped-call] # transformers' own decorator
     """A prefix that stores nothing of what follows it."""
 
-    def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
-        super().__init__()
-        self.lazy_initialization(keys, values)
-        self.keys, self.values = keys, values
+    def __init__(self, filled: Any) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.lazy_initialization(filled.keys, filled.values)
+        self.keys, self.values = filled.keys, filled.values
+        self.prefix = filled.keys, filled.values
 
     def update(self, key_states: Any, value_states: Any, *_: Any, **__: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """The prefix and, after it, what is new."""
-        many = len(key_states)
-        keys = torch.cat([self.keys.expand(many, -1, -1, -1), key_states], -2)
-        return keys, torch.cat([self.values.expand(many, -1, -1, -1), value_states], -2)
+        keys, values = (each.expand(len(key_states), -1, -1, -1) for each in self.prefix)
+        return torch.cat([keys, key_states], -2), torch.cat([values, value_states], -2)
 
 
-def run(count: int = 32, seconds: float = 20.0) -> None:
+def run(count: int) -> None:
     """Print messages a second for each way, and ratios, at both policy lengths."""
     torch.set_num_threads(1)
     texts = [case.text for case in from_topics(7, times=1, held_out=False)][::3][:count]
     for length in LENGTHS:
-        compare(texts, long_policy(length), seconds)
+        policy = long_policy(length)
+        compare(texts, policy)
+        equal(texts[:EXACTLY], policy)
 
 
-def compare(texts: list[str], policy: str, seconds: float) -> None:
-    """One policy; `generate` is stopped after so many seconds."""
-    guard = build({"policies": {"hate": policy}, "device": "cpu"})
-    guard.warm()
+def compare(texts: list[str], policy: str) -> None:
+    """One policy; `generate` is stopped after some time."""
+    guard = asking(policy, "auto")
     precision = guard._precision  # noqa: SLF001 - the same for all
     plain = Plain(precision)
-    prefix, ids = plain.pieces.prefix(policy), plain.pieces.contents([plain.neutral(text) for text in texts])
+    prefix, ids = plain.asked(policy, texts)
     print(
         f"{len(prefix)} policy tokens, {len(ids)} messages of {sum(map(len, ids)) / len(ids):.0f} tokens, {precision}"
     )
@@ -122,20 +128,37 @@ def compare(texts: list[str], policy: str, seconds: float) -> None:
     best: tuple[float, list[float]] = (0.0, [])
     for name, way in ways.items():
         if not name.startswith("generate"):
-            rate(way, seconds)  # a warm-up
-        found, margins = rate(way, seconds)
+            rate(way)  # a warm-up
+        found, margins = rate(way)
         best = best if best[1] else (found, margins)
         apart = max(abs(a - b) for a, b in zip(margins, best[1], strict=False))
         print(f"  {name:<24}{found:>8.2f} messages a CPU second   guard / this {best[0] / found:>6.1f}", end="")
         print(f"   margins within {apart:.3f}", flush=True)
 
 
-def rate(way: Callable[[], Iterator[list[float]]], seconds: float) -> tuple[float, list[float]]:
+def equal(texts: list[str], policy: str) -> None:
+    """Without rounding, the guard's margins are those of `generate`."""
+    plain = Plain(torch.float32)
+    theirs = [margin for some in plain.generated(*plain.asked(policy, texts), 1) for margin in some]
+    ours = asking(policy, "float32").margins(texts, lambda _: None)[:, 0].tolist()
+    apart = max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
+    assert apart < EQUAL, apart
+    print(f"  in float32, {len(texts)} messages: margins within {apart:.5f} of those of generate", flush=True)
+
+
+def asking(policy: str, precision: str) -> GuardDetector:
+    """The guard with one policy, ready."""
+    guard = build({"policies": {"hate": policy}, "device": "cpu", "precision": precision})
+    guard.warm()
+    return guard
+
+
+def rate(way: Callable[[], Iterator[list[float]]]) -> tuple[float, list[float]]:
     """Messages a second of processor time, and their margins."""
-    began, used, margins = time.monotonic(), time.process_time(), []
+    began, used, margins = time.monotonic(), time.process_time(), list[float]()
     for some in way():
         margins += some
-        if time.monotonic() - began > seconds:
+        if time.monotonic() - began > SECONDS:
             break
     return len(margins) / (time.process_time() - used), margins
 
@@ -149,7 +172,3 @@ def long_policy(tokens: int) -> str:
     while len(pieces.prefix(" ".join(words))) > tokens:
         words.pop()
     return " ".join(words)
-
-
-if __name__ == "__main__":
-    run()
