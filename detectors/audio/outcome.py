@@ -54,9 +54,7 @@ class Outcome:
         self._unread_share = max(self._unread_share, summary.unread_share)
 
     def verdict(self, most_unread: float) -> tuple[Status, Reason]:
-        """A finding stands, whatever else could not be read; without one, what was not read is missing."""
-        if self._findings:
-            return Status.scored, Reason.none
+        """What was not read is missing, whatever was found in the rest: that is told as evidence."""
         if not self._readable:
             return Status.error, Reason.media
         if self._unread_share > most_unread:

@@ -6,7 +6,7 @@
     caption ────────────────────┴─► text detector ─┴─► categories ──────┘
 
 An image that can't be fetched or decoded makes its event an error (`media`), and no other. Text in a language that the
-text detector was not evaluated in makes it abstain, unless what is understood is found to be bad enough by itself.
+text detector was not evaluated in makes it abstain, and what was found in the rest is told as evidence.
 """
 
 import hashlib
@@ -39,7 +39,6 @@ from schemas.evidence import Evidence
 from schemas.roles import Role
 from schemas.statuses import Reason, Status
 
-_ENOUGH: Final = 0.5  # a probability that speaks for itself, whatever else could not be understood
 _WORTH_TELLING: Final = 0.25  # a finding's score
 _MOST_FINDINGS: Final = 16
 
@@ -97,8 +96,9 @@ class ImageDetector:
             except MediaError:
                 status[row], reason[row] = Status.error, Reason.media
                 continue
-            if understood or found.max() >= _ENOUGH:
-                probability[row], evidence[row] = found, told
+            evidence[row] = told
+            if understood:
+                probability[row] = found
             else:
                 status[row], reason[row] = Status.abstained, Reason.language
         return Answer(probability, status, reason, evidence)

@@ -107,12 +107,14 @@ def test_it_abstains_from_a_language_that_its_text_detector_does_not_know(
     assert "unread" in {each.category for each in answer.evidence[row("foreign")]}
 
 
-def test_a_broken_file_is_an_error_and_hides_no_finding(
+def test_a_broken_file_is_an_error_whatever_is_found_beside_it(
     detector: AudioDetector, scored: tuple[Answer, list[int]]
 ) -> None:
+    """A score would call the broken one harmless; the finding is told as evidence."""
     answer, _ = scored
-    assert (answer.status[row("broken")], answer.reason[row("broken")]) == (Status.error, Reason.media)
-    assert answer.status[row("beside a broken one")] == Status.scored
+    for name in ("broken", "beside a broken one"):
+        assert (answer.status[row(name)], answer.reason[row(name)]) == (Status.error, Reason.media)
+        assert np.isnan(answer.probability[row(name)]).all()
     assert {each.attachment for each in findings(detector, answer, "beside a broken one")} == {1}
 
 
@@ -199,7 +201,7 @@ def test_evidence_is_bounded_and_keeps_the_highest() -> None:
 def test_it_abstains_where_too_much_was_not_understood(
     unread_seconds: int, foreign: bool, verdict: tuple[Status, Reason]
 ) -> None:
-    """More than a tenth of the recording; unless something was found in the rest."""
+    """More than a tenth of the recording; whatever was found in the rest, which is told."""
     for found in (False, True):
         made = outcome_of([[0.9 if found else 0.1, 0.1]])
         summary = Summary()
@@ -207,7 +209,8 @@ def test_it_abstains_where_too_much_was_not_understood(
         if unread_seconds:
             summary.not_read(Passage([(0, silence(unread_seconds))]), foreign=foreign)
         made.heard(0, summary)
-        assert made.verdict(0.1) == ((Status.scored, Reason.none) if found else verdict)
+        assert made.verdict(0.1) == verdict
+        assert any(each.category == "hate" for each in made.evidence) == found
 
 
 def test_a_whisper_model_of_ones_own_is_taken_from_its_folder(tmp_path: Path) -> None:

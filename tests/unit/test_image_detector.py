@@ -139,8 +139,12 @@ def test_a_file_that_may_not_be_fetched_is_an_error(detector: ImageDetector):
 
 def test_it_abstains_from_words_in_a_language_that_nobody_evaluated(detector: ImageDetector):
     finnish = "minun koirani on todella iloinen\nkun menemme taas kahdestaan\nulos lumiseen puistoon"
-    answer = look(detector, ("", saved(words(finnish))), language="")
-    assert (answer.status[0], answer.reason[0]) == (Status.abstained, Reason.language)
+    written = saved(words(finnish))
+    answer = look(detector, ("", written), (INSULT, written), language="")
+    assert answer.status.tolist() == [Status.abstained] * 2
+    assert answer.reason.tolist() == [Reason.language] * 2
+    assert np.isnan(answer.probability).all()
+    assert any(each.category == "harassment" and each.score > 0.5 for each in answer.evidence[1])  # told all the same
 
 
 def test_hints_are_its_rows_and_it_gives_them_again_and_again(detector: ImageDetector):
