@@ -85,9 +85,8 @@ class Conformance:
         return detector.score(rows, quiet)
 
     def test_it_says_what_it_is(self, detector: Detector) -> None:
-        """Name, version, categories, modalities, languages, cost: all there, and known words."""
-        said = Description.of(detector)
-        assert said.name
+        """Version, categories, modalities, languages, cost: all there, and known words."""
+        said = Description.of(self.spec.name, detector)
         assert said.version
         assert set(said.categories) <= set(Category)
         assert len(set(said.categories)) == len(said.categories) > 0
@@ -119,7 +118,6 @@ class Conformance:
         assert np.isnan(answer.probability[~scored]).all()
         assert (answer.reason[scored] == Reason.none).all()
         assert (answer.reason[answer.status == Status.error] != Reason.none).all()
-        assert not (answer.status == Status.skipped).any(), "what it was given it was asked about"
 
     def test_canaries_are_answered(self, answer: Answer, detector: Detector) -> None:
         """An error here would open the breaker: the device would be held at fault."""

@@ -37,7 +37,7 @@ class Answer:
     """What a detector says of `n` events and its `C` categories. What is wrong with it is the detector's fault."""
 
     probability: NDArray[np.float32]  # (n, C) in 0..1; NaN wherever not scored
-    status: NDArray[np.uint8]  # (n,) schemas.statuses.Status
+    status: NDArray[np.uint8]  # (n,) schemas.statuses.Status; never `skipped`, which is: not asked
     reason: NDArray[np.uint8]  # (n,) schemas.statuses.Reason; none where scored
     evidence: Mapping[int, Sequence[Evidence]] = field(default_factory=dict)  # row → where and what was found
 
@@ -49,16 +49,11 @@ class Answer:
 
 
 class Detector(Protocol):
-    """Gives each event a probability for each of its categories.
+    """Gives each event a probability for each of its categories. What it is called is for the configuration to say.
 
     Its life: the factory loads it on the CPU and starts no thread (the process is forked afterwards); `warm` runs once
     in the process that scores; then `score`, again and again, from one thread.
     """
-
-    @property
-    def name(self) -> str:
-        """Unique among the configured detectors; stands in scores, packs and metrics."""
-        ...
 
     @property
     def version(self) -> str:
@@ -115,7 +110,7 @@ Factory = Callable[[Mapping[str, Any]], Detector]
 class DetectorSpec:
     """A detector as configured. `options` must be representable as JSON: it travels to the detector process."""
 
-    name: str
+    name: str  # unique among the configured detectors; stands in scores, packs and metrics
     options: Mapping[str, Any] = field(default_factory=dict)
     factory: str | None = None  # "module:callable"; None: by entry point, under `name`
 
@@ -148,10 +143,10 @@ class Description:
     cost_ms: float = 0.0
 
     @classmethod
-    def of(cls, detector: Detector) -> Self:
-        """What a detector says of itself."""
-        said = detector.name, detector.version, tuple(detector.categories), tuple(detector.modalities)
-        return cls(*said, detector.languages, float(detector.cost_ms))
+    def of(cls, name: str, detector: Detector) -> Self:
+        """What a detector says of itself, under the name that it has in the configuration."""
+        said = detector.version, tuple(detector.categories), tuple(detector.modalities)
+        return cls(name, *said, detector.languages, float(detector.cost_ms))
 
     def as_json(self) -> dict[str, Any]:
         """As JSON takes it."""

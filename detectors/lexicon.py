@@ -27,7 +27,6 @@ Vector = tuple[float, ...]  # a probability for each category
 class LexiconDetector:
     """The probability of a category is that of its worst word in the text; 0 where there is none."""
 
-    name = "lexicon"
     categories: tuple[str, ...] = (Category.HATE, Category.HARASSMENT, Category.PROFANITY)
     modalities = ("text",)
     languages = None  # it knows the words of its list, and says nothing of any other

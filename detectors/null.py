@@ -15,7 +15,6 @@ from schemas.errors import UserMistake
 class NullDetector:
     """Zeros for every text; sleeps as a device would compute, without burning the CPU."""
 
-    name = "null"
     version = "0"
     categories: tuple[str, ...] = (Category.HATE, Category.HARASSMENT, Category.PROFANITY)
     modalities = ("text",)

@@ -158,7 +158,8 @@ def _load(specs: Sequence[DetectorSpec], control: socket.socket) -> list[Detecto
             _say(control, {"loading": spec.name})
             detectors.append(build(spec))
             _refuse_threads(spec.name)
-        _say(control, {"loaded": [Description.of(detector).as_json() for detector in detectors]})
+        described = [Description.of(spec.name, each).as_json() for spec, each in zip(specs, detectors, strict=True)]
+        _say(control, {"loaded": described})
     except BaseException as error:  # noqa: BLE001 whatever a factory raises must reach the worker as words
         name = specs[len(detectors)].name if len(detectors) < len(specs) else ""
         mistake = isinstance(error, UserMistake)

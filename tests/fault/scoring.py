@@ -16,9 +16,9 @@ SETTINGS = ProcessSettings(deadline_ms=1000, memory_mb=100)
 Start = Callable[..., DetectorClient]
 
 
-def tripwire(**options: object) -> DetectorSpec:
+def tripwire(name: str = "tripwire", **options: object) -> DetectorSpec:
     """A tripwire with these options."""
-    return DetectorSpec(str(options.get("name", "tripwire")), options, "tests.fault.tripwire:build")
+    return DetectorSpec(name, options, "tests.fault.tripwire:build")
 
 
 @contextmanager

@@ -148,6 +148,20 @@ def test_a_detector_gets_what_it_reads_and_a_guilty_attachment_is_found(start: S
     assert scores.reason[3].tolist() == [Reason.crashed, Reason.crashed]
 
 
+def test_a_detector_is_called_what_the_configuration_calls_it(start: Start):
+    """So that one kind can be configured twice, and policy finds each under its own name."""
+    plain = {"precision": "float32", "device": "cpu"}
+    specs = DetectorSpec("text", plain), DetectorSpec("short", plain | {"token_budget": 256}, "detectors.text:build")
+    client = start(
+        *specs, settings=ProcessSettings(), ask=lambda said, _: np.ones((len(said), 1), bool), later=["short"]
+    )
+    said = score(client, events(["what a day", "you idiot"]))
+    assert (client.names, said.detectors) == (("text", "short"), ("text", "short"))
+    half = len(said.columns) // 2
+    assert [column.detector for column in said.columns] == ["text"] * half + ["short"] * half
+    np.testing.assert_allclose(said.probability[:, :half], said.probability[:, half:], atol=1e-4)
+
+
 def test_an_empty_batch_comes_back_in_its_turn(start: Start):
     client = start()
     client.submit(1, events(texts(500)))

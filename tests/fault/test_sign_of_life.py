@@ -20,7 +20,7 @@ STEPS = 6
 class Plodder:
     """Takes as many steps over a text as it says, half a deadline each; says so before each, or only once."""
 
-    name, version = "plodder", "1"
+    version = "1"
     categories = (Category.HATE,)
     modalities = ("text",)
     languages = None

@@ -8,7 +8,6 @@ Factory: `tests.fault.tripwire:build`. Options:
     ms_per_event  latency, slept
     broken        path: while the file exists the device is broken in the way that the file says, on any text
     modalities    what it reads, ["text"]
-    name          another than `tripwire`
     journal       path: each text it is given is written there as a line, canaries too
     sticky        true: after one exception every call of this process raises, as CUDA does after an assertion
 """
@@ -55,11 +54,9 @@ class TripwireDetector:
         ms_per_event: float = 0.0,
         broken: str = "",
         sticky: bool = False,
-        name: str = "tripwire",
         journal: str = "",
         modalities: Sequence[str] = ("text",),
     ) -> None:
-        self.name = name
         self.modalities = tuple(modalities)
         self._journal = Path(journal) if journal else None
         self._hints = hints
