@@ -101,7 +101,7 @@ class AudioDetector:
 
     def _recording(self, outcome: Outcome, place: int, attachment: Attachment, alive: Callable[[], None]) -> None:
         summary = Summary()
-        sound = windows(fetcher().fetch(attachment).data, 60 * self._options.max_minutes)
+        sound = windows(fetcher().fetch(attachment, alive).data, 60 * self._options.max_minutes)
         for passage in passages(_noted(self._ear.hear(sound), summary, alive)):
             self._passage(outcome, summary, place, passage, alive)
         outcome.heard(place, summary)

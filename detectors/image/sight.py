@@ -59,7 +59,7 @@ class Eyes:
         return seen
 
     def _look_at(self, place: int, image: Attachment, alive: Callable[[], None]) -> list[Frame]:
-        shots = frames(fetcher().fetch(image).data, fetcher().limits)
+        shots = frames(fetcher().fetch(image, alive).data, fetcher().limits)
         seen = list[Frame]()
         for order, (number, shot) in enumerate(shots):
             alive()

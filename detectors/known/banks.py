@@ -1,6 +1,6 @@
 """A bank is a file of hashes, signed by whoever keeps it: exact (SHA-256) or perceptual (PDQ), 32 bytes each.
 
-    line 1   JSON: {"format": 1, "name": …, "kind": "sha256" | "pdq", "category": …, "count": n}
+    line 1   JSON: {"format": 1, "name": …, "kind": "sha256" | "pdq", "category": …, "count": n, "made_ms": …}
     then     n x 32 bytes, ascending
     FILE.sig 64 bytes: Ed25519 over the SHA-256 of the file
 
@@ -9,7 +9,8 @@ A file that is not signed by the key that configuration names is not taken, whoe
 
 import hashlib
 import json
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -24,6 +25,7 @@ from schemas.categories import Category
 
 HASH_BYTES: Final = 32
 _LONGEST_HEADER: Final = 4096
+_PIECE: Final = 1 << 24
 
 
 class BadBank(Exception):
@@ -40,6 +42,7 @@ class Header(BaseModel):
     kind: Literal["sha256", "pdq"]
     category: Category
     count: int = Field(ge=0)
+    made_ms: int = Field(default=0, ge=0)  # milliseconds since 1970: which of two banks is the newer; 0: not said
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,17 +54,16 @@ class Bank:
     hashes: NDArray[np.uint8]  # (n, 32), ascending
 
 
-def read_bank(path: Path, public_key: bytes) -> Bank:
-    """The bank in a file.
+def read_bank(path: Path, public_key: bytes, alive: Callable[[], None] = lambda: None) -> Bank:
+    """The bank in a file; `alive` is called again and again.
 
     Raises:
         BadBank: no such file, not signed by this key, or damaged.
     """
     try:
-        content, signature = path.read_bytes(), signature_of(path).read_bytes()
+        (content, digest), signature = _read(path, alive), signature_of(path).read_bytes()
     except OSError as error:
         raise BadBank(f"{error.filename}: can't be read: {error.strerror}") from None
-    digest = hashlib.sha256(content).digest()
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, digest)
     except InvalidSignature:
@@ -78,6 +80,17 @@ def read_bank(path: Path, public_key: bytes) -> Bank:
     return Bank(header, digest.hex()[:16], hashes)
 
 
+def _read(path: Path, alive: Callable[[], None]) -> tuple[bytes, bytes]:
+    """A file's content and its SHA-256."""
+    content, digest = bytearray(), hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            alive()
+            content += piece
+            digest.update(piece)
+    return bytes(content), digest.digest()
+
+
 def write_bank(path: Path, name: str, kind: str, category: str, hashes: Iterable[bytes], key: Ed25519PrivateKey) -> int:
     """Write and sign a bank; doubles are left out. Returns the number of hashes.
 
@@ -85,7 +98,8 @@ def write_bank(path: Path, name: str, kind: str, category: str, hashes: Iterable
     what it has.
     """
     distinct = sorted(set(hashes))
-    header = {"format": 1, "name": name, "kind": kind, "category": category, "count": len(distinct)}
+    said = {"format": 1, "name": name, "kind": kind, "category": category}
+    header = said | {"count": len(distinct), "made_ms": time.time_ns() // 1_000_000}
     content = json.dumps(header).encode() + b"\n" + b"".join(distinct)
     for target, data in ((signature_of(path), key.sign(hashlib.sha256(content).digest())), (path, content)):
         draft = target.with_name(target.name + ".new")

@@ -13,6 +13,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -25,8 +26,8 @@ from detectors.known.banks import BadBank
 from detectors.known.pdq import pdq
 from detectors.known.watched import BankOptions, WatchedBank
 from detectors.media.errors import MediaError
-from detectors.media.fetch import Medium
 from detectors.media.images import frames
+from detectors.media.remembered import Medium
 from detectors.media.shared import fetcher
 from detectors.options import checked
 from schemas.attachments import Attachment
@@ -45,6 +46,7 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     banks: tuple[BankOptions, ...] = Field(min_length=1)
+    max_attachments: int = Field(default=16, ge=1)  # looked at in one event; the others can't be called unknown
 
     @field_validator("banks")
     @classmethod
@@ -70,30 +72,34 @@ class KnownContentDetector:
         self.categories = tuple(dict.fromkeys(each.bank.header.category for each in self._banks))
         # the rules of matching; the banks change while it runs, so each match names its bank's own version
         rules = [
-            [b.bank.header.model_dump(exclude={"count"}), b.options.distance, b.options.action_ratio]
+            [b.bank.header.model_dump(exclude={"count", "made_ms"}), b.options.distance, b.options.action_ratio]
             for b in self._banks
         ]
-        self.version = hashlib.sha256(json.dumps(rules).encode()).hexdigest()[:16]
+        told = json.dumps([options.max_attachments, *rules])
+        self.version = hashlib.sha256(told.encode()).hexdigest()[:16]
+        self._most = options.max_attachments
         self._perceptual = any(each.bank.header.kind == "pdq" for each in self._banks)
         self._looked = 0.0
 
     def warm(self) -> None:
         """Look for new banks: the process that was forked from may have read them long ago."""
-        self._look()
+        self._look(lambda: None)
 
     def score(self, items: Items, at: Callable[[int], None]) -> Answer:
         """1 for each category of which an attachment is known, else 0.
 
-        What can't be read is `error`/`media`, unless something else of the event is known already.
+        What can't be read is `error`/`media`, unless a match acts: a row has one status, and known content must not be
+        kept by adding a file that nobody can read. Then that file counts as not known.
         """
-        if time.monotonic() - self._looked > _LOOK_EVERY:
-            self._look()
         probability = np.zeros((len(items), len(self.categories)), np.float32)
         status, reason = np.zeros(len(items), np.uint8), np.zeros(len(items), np.uint8)
         evidence: dict[int, list[Evidence]] = {}
         for row, attachments in enumerate(items.attachments):
-            at(row)
-            found, readable = self._search(attachments)
+            alive = partial(at, row)
+            alive()
+            if time.monotonic() - self._looked > _LOOK_EVERY:
+                self._look(alive)
+            found, readable = self._search(attachments, alive)
             for each in found:
                 column = self.categories.index(each.category)
                 probability[row, column] = max(probability[row, column], each.score)
@@ -103,29 +109,31 @@ class KnownContentDetector:
                 probability[row], status[row], reason[row] = np.nan, Status.error, Reason.media
         return Answer(probability, status, reason, evidence)
 
-    def _search(self, attachments: Sequence[Attachment]) -> tuple[list[Evidence], bool]:
-        """All matches, and whether every attachment could be read."""
-        found, readable = list[Evidence](), True
-        for place, attachment in enumerate(attachments):
+    def _search(self, attachments: Sequence[Attachment], alive: Callable[[], None]) -> tuple[list[Evidence], bool]:
+        """All matches, and whether every attachment could be read. The same one twice counts once."""
+        places = {each: place for place, each in reversed(list(enumerate(attachments)))}
+        chosen = sorted(places.items(), key=lambda each: each[1])[: self._most]
+        found, readable = list[Evidence](), len(places) <= self._most
+        for attachment, place in chosen:
             try:
-                for each in self._matches(place, attachment):
+                for each in self._matches(place, attachment, alive):
                     found.append(each)
             except MediaError:
                 readable = False
         return found, readable
 
-    def _look(self) -> None:
+    def _look(self, alive: Callable[[], None]) -> None:
         for each in self._banks:
-            each.look()
+            each.look(alive)
         self._looked = time.monotonic()
 
-    def _matches(self, place: int, attachment: Attachment) -> Iterator[Evidence]:
+    def _matches(self, place: int, attachment: Attachment, alive: Callable[[], None]) -> Iterator[Evidence]:
         """Exact matches first: they need no decoding, so a file that is no image can be known too."""
-        medium = fetcher().fetch(attachment)
+        medium = fetcher().fetch(attachment, alive)
         for bank in self._banks:
             yield from self._evidence(bank, place, None, bank.exact(medium.sha256))
         if attachment.role == Role.IMAGE and self._perceptual:
-            for number, hashed in _perceptual(medium):
+            for number, hashed in _perceptual(medium, alive):
                 for bank in self._banks:
                     yield from self._evidence(bank, place, number, bank.near(hashed))
 
@@ -145,10 +153,14 @@ class KnownContentDetector:
             )
 
 
-def _perceptual(medium: Medium) -> Sequence[tuple[int, NDArray[np.uint8]]]:
+def _perceptual(medium: Medium, alive: Callable[[], None]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Frame numbers and hashes of those frames that can be told by theirs."""
-    hashed = ((number, *pdq(image)) for number, image in frames(medium.data, fetcher().limits))
-    return [(number, bits) for number, bits, quality in hashed if quality >= _LEAST_QUALITY]
+    alive()
+    for number, image in frames(medium.data, fetcher().limits):
+        alive()
+        bits, quality = pdq(image)
+        if quality >= _LEAST_QUALITY:
+            yield number, bits
 
 
 def build(options: Mapping[str, Any]) -> KnownContentDetector:

@@ -2,18 +2,20 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from detectors.known.banks import BadBank, Bank, read_bank
+from detectors.known.banks import BadBank, Bank, Header, read_bank, signature_of
 from detectors.known.index import FARTHEST, HashIndex
 
 _MOST_MATCHES: Final = 8  # of a file in a bank, the nearest
+_STEP: Final = 1 << 17  # hashes between two signs of life
+_Stamps: TypeAlias = tuple[tuple[int, int, int], ...] | None
 
 log = logging.getLogger(__name__)  # a scoring process: its standard error is the worker's
 
@@ -32,40 +34,46 @@ class BankOptions(BaseModel):
 class WatchedBank:
     """A bank in use, and the file that it came from."""
 
+    bank: Bank
+
     def __init__(self, options: BankOptions) -> None:
         """Read it. BadBank if it is not fit for use."""
         self.options = options
-        self._seen = self._stamp()
-        self._take(read_bank(options.file, bytes.fromhex(options.public_key)))
+        self._taken: _Stamps = ()
+        self._refused: _Stamps = ()
+        self._read(_quiet)
 
-    def _take(self, bank: Bank) -> None:
-        self.bank = bank
-        self._index = HashIndex(bank.hashes) if bank.header.kind == "pdq" else None
-        self._exact = frozenset(map(bytes, bank.hashes)) if bank.header.kind == "sha256" else frozenset[bytes]()
+    def look(self, alive: Callable[[], None]) -> None:
+        """Take the file if it is another one now; keep what there is if it is not fit for use.
 
-    def look(self) -> None:
-        """Take the file if it is another one now; keep what there is if it is not fit for use."""
-        stamp = self._stamp()
-        if stamp == self._seen:
+        What was refused is tried again each time, for the reason may have passed; it is logged once.
+        """
+        stamps = self._stamps()
+        if stamps == self._taken:
             return
-        self._seen = stamp
         try:
-            bank = read_bank(self.options.file, bytes.fromhex(self.options.public_key))
+            self._read(alive)
         except BadBank as bad:
-            log.warning("bank refused, %s stays: %s", self.bank.version, bad)
-            return
-        if bank.header.model_copy(update={"count": 0}) != self.bank.header.model_copy(update={"count": 0}):
-            log.warning("bank refused, %s stays: %s has another name, kind or category: restart the worker to take it",
-                        self.bank.version, self.options.file)  # fmt: skip
-            return
-        self._take(bank)
+            if stamps != self._refused:
+                log.warning("bank refused, %s stays: %s", self.bank.version, bad)
+            self._refused = stamps
 
-    def _stamp(self) -> tuple[int, int, int] | None:
+    def _read(self, alive: Callable[[], None]) -> None:
+        stamps = self._stamps()  # before it is read: what changes meanwhile is read again
+        bank = read_bank(self.options.file, bytes.fromhex(self.options.public_key), alive)
+        if self._taken:
+            _check_follows(self.options.file, self.bank.header, bank.header)
+        self._index = HashIndex(bank.hashes, alive) if bank.header.kind == "pdq" else None
+        self._exact = _set_of(bank.hashes, alive) if bank.header.kind == "sha256" else set[bytes]()
+        self.bank, self._taken = bank, stamps
+
+    def _stamps(self) -> _Stamps:
+        """Of the bank and of its signature: which is replaced first is not known."""
         try:
-            found = self.options.file.stat()
+            found = [each.stat() for each in (self.options.file, signature_of(self.options.file))]
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
+        return tuple((each.st_mtime_ns, each.st_size, each.st_ino) for each in found)
 
     def exact(self, sha256: bytes) -> Iterator[tuple[bytes, int]]:
         """Hash and distance of the match, if there is one."""
@@ -83,3 +91,23 @@ class WatchedBank:
         """Whether a match acts: the same answer for the same hash, and for the share `action_ratio` of them."""
         drawn = hashlib.sha256(self.bank.header.name.encode() + matched).digest()
         return int.from_bytes(drawn[:8], "big") < self.options.action_ratio * 2**64
+
+
+def _check_follows(path: Path, now: Header, new: Header) -> None:
+    """BadBank unless `new` may take the place of `now` while it is in use."""
+    if (now.name, now.kind, now.category) != (new.name, new.kind, new.category):
+        raise BadBank(f"{path} has another name, kind or category: restart the worker to take it")
+    if new.made_ms < now.made_ms:
+        raise BadBank(f"{path} was made before it: make it anew, or restart the worker to take it")
+
+
+def _set_of(hashes: NDArray[np.uint8], alive: Callable[[], None]) -> set[bytes]:
+    found = set[bytes]()
+    for start in range(0, len(hashes), _STEP):
+        alive()
+        found.update(map(bytes, hashes[start : start + _STEP]))
+    return found
+
+
+def _quiet() -> None:
+    """Nobody waits."""

@@ -2,9 +2,12 @@
 
 import base64
 import binascii
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from detectors.media.errors import MediaError
+
+_LONGEST_HEAD: Final = 256  # characters before the comma: a media type and its parameters
 
 
 def data_of(uri: str, max_bytes: int) -> bytes:
@@ -13,11 +16,12 @@ def data_of(uri: str, max_bytes: int) -> bytes:
     Raises:
         MediaError: not one, badly encoded, or larger than `max_bytes`.
     """
-    head, comma, body = uri.partition(",")
-    if not comma:
-        raise MediaError("a data URI without a comma")
-    if len(body) > 4 * max_bytes:  # before anything is copied: 4/3 for base64, 3 for percent-encoding
+    comma = uri.find(",", 0, _LONGEST_HEAD)
+    if comma < 0:
+        raise MediaError("a data URI without a comma where one must be")
+    if len(uri) - comma > 4 * max_bytes + 1:  # before anything is copied: 4/3 for base64, 3 for percent-encoding
         raise MediaError(f"more than {max_bytes} bytes")
+    head, body = uri[:comma], uri[comma + 1 :]
     if head.lower().endswith(";base64"):
         try:
             data = base64.b64decode(unquote_to_bytes(body), validate=True)

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import json
 import os
 import time
 from pathlib import Path
@@ -177,6 +178,88 @@ def test_a_new_file_counts_without_a_restart_and_a_forged_one_does_not(tmp_path:
     path.unlink()
     found._looked = 0.0
     assert found.score(event(b"two"), nowhere).probability[0, 0] == 1
+
+
+def known(found: KnownContentDetector, *files: bytes) -> list[float]:
+    """Two seconds later: whether each file is known."""
+    found._looked = 0.0
+    return [float(found.score(event(each), nowhere).probability[0, 0]) for each in files]
+
+
+def exact_bank(path: Path, file: bytes) -> dict[str, Any]:
+    return bank(path, hashlib.sha256(file).digest(), kind="sha256")
+
+
+@pytest.mark.parametrize("late", ["bank", "bank.sig"])
+def test_bank_and_signature_may_arrive_in_either_order(
+    tmp_path: Path, late: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Between the two it is refused, which is said once."""
+    found = detector(exact_bank(tmp_path / "bank", b"one"))
+    (tmp_path / "new").mkdir()
+    exact_bank(tmp_path / "new" / "bank", b"two")
+    for name in sorted(["bank", "bank.sig"], key=lambda each: each == late):
+        assert known(found, b"one", b"two") == [1, 0]
+        assert known(found, b"one", b"two") == [1, 0]
+        (tmp_path / "new" / name).replace(tmp_path / name)
+    assert known(found, b"one", b"two") == [0, 1]
+    assert [record.message.startswith("bank refused") for record in caplog.records] == [True]
+
+
+def test_a_bank_that_could_not_be_read_for_a_moment_is_tried_again(tmp_path: Path) -> None:
+    path = tmp_path / "bank"
+    found = detector(exact_bank(path, b"one"))
+    exact_bank(path, b"two")
+    path.rename(tmp_path / "away")
+    assert known(found, b"one", b"two") == [1, 0]
+    (tmp_path / "away").rename(path)
+    assert known(found, b"one", b"two") == [0, 1]
+
+
+def test_an_older_bank_is_refused_while_a_newer_one_is_in_use(tmp_path: Path) -> None:
+    """Though its signature is good. A bank of before there was a date counts as the oldest."""
+    path = tmp_path / "bank"
+    exact_bank(path, b"one")
+    old = path.read_bytes(), signature_of(path).read_bytes()
+    time.sleep(0.002)
+    found = detector(exact_bank(path, b"two"))
+    path.write_bytes(old[0])
+    signature_of(path).write_bytes(old[1])
+    assert known(found, b"one", b"two") == [0, 1]
+    exact_bank(path, b"one")
+    assert known(found, b"one", b"two") == [1, 0]
+    assert known(detector(undated(path, b"two")), b"two") == [1]
+
+
+def undated(path: Path, file: bytes) -> dict[str, Any]:
+    header = {"format": 1, "name": "bank", "kind": "sha256", "category": "sexual", "count": 1}
+    content = json.dumps(header).encode() + b"\n" + hashlib.sha256(file).digest()
+    path.write_bytes(content)
+    signature_of(path).write_bytes(KEY.sign(hashlib.sha256(content).digest()))
+    return {"file": str(path), "public_key": PUBLIC.hex()}
+
+
+def test_a_new_bank_is_taken_with_signs_of_life(tmp_path: Path) -> None:
+    """However large it is: each part of its index is one."""
+    path, hints = tmp_path / "bank", list[int]()
+    found = detector(bank(path, pdq(picture(300, 300, 1))[0].tobytes()))
+    bank(path, *map(os.urandom, [32] * 1000))
+    found.score(event(b""), hints.append)
+    quiet = len(hints)
+    found._looked = 0.0
+    bank(path, *map(os.urandom, [32] * 1000))
+    found.score(event(b""), hints.append)
+    assert len(hints) - quiet >= quiet + 16
+
+
+def test_so_many_attachments_are_looked_at_and_no_more(tmp_path: Path) -> None:
+    """A match among them stands; the rest can't be called unknown."""
+    options = exact_bank(tmp_path / "bank", b"bad") | {}
+    found = build({"banks": [options], "max_attachments": 2})
+    files = [b"a", b"b", b"bad"]
+    outcomes = [found.score(event(*each, role="audio"), nowhere) for each in (files, files[::-1], [b"a"] * 40)]
+    assert [int(each.status[0]) for each in outcomes] == [Status.error, Status.scored, Status.scored]
+    assert [float(each.probability[0, 0]) for each in outcomes[1:]] == [1, 0]
 
 
 def test_damaged_and_unsigned_banks_are_refused_with_the_reason(tmp_path: Path) -> None:

@@ -7,10 +7,12 @@ import os
 import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from detectors.media.allowed import checked, is_allowed
 from detectors.media.errors import MediaError
 from detectors.media.fetch import Fetcher
 from detectors.media.limits import Limits
+from detectors.media.remembered import MOST_BYTES, MOST_FILES, Medium, Remembered
 from schemas.attachments import Attachment
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
@@ -62,6 +65,12 @@ class Server(BaseHTTPRequestHandler):
         except OSError:
             pass
 
+    def give_late(self, rest: str) -> None:
+        """Its redirects come late, and never all at once."""
+        hops = int(rest)
+        time.sleep(0.6)
+        self.answer(302, b"", Location=f"/late/{hops - 1}") if hops else self.answer(200, PICTURE)
+
     def answer(self, status: int, body: bytes, **headers: str) -> None:
         self.send_response(status)
         for name, value in ({"Content-Length": str(len(body))} | headers).items():
@@ -82,8 +91,12 @@ def port() -> Iterator[int]:
     server.server_close()
 
 
+def quiet() -> None:
+    pass
+
+
 def fetch(uri: str, sha256: bytes | None = None, **limits: Any) -> bytes:
-    return Fetcher(Limits(**limits)).fetch(Attachment("image", uri, sha256)).data
+    return Fetcher(Limits(**limits)).fetch(Attachment("image", uri, sha256), quiet).data
 
 
 def over_http(port: int, path: str, **limits: Any) -> bytes:
@@ -94,7 +107,7 @@ def over_http(port: int, path: str, **limits: Any) -> bytes:
 def test_an_allowed_address_is_fetched_and_hashed(port: int) -> None:
     assert over_http(port, "picture") == PICTURE
     medium = Fetcher(Limits(allow=(f"http://127.0.0.1:{port}/",), private_networks=LOOPBACK)).fetch(
-        Attachment("image", f"http://127.0.0.1:{port}/picture", hashlib.sha256(PICTURE).digest())
+        Attachment("image", f"http://127.0.0.1:{port}/picture", hashlib.sha256(PICTURE).digest()), quiet
     )
     assert medium.sha256 == hashlib.sha256(PICTURE).digest()
 
@@ -128,7 +141,7 @@ def test_a_name_that_answers_differently_the_second_time_gains_nothing(
     fetcher = Fetcher(Limits(allow=(f"http://rebind.example:{port}/",), timeout_seconds=0.5))
     for _ in range(3):  # the first goes to the public address, which isn't there; the others meet the private one
         with pytest.raises(MediaError):
-            fetcher.fetch(Attachment("image", f"http://rebind.example:{port}/picture"))
+            fetcher.fetch(Attachment("image", f"http://rebind.example:{port}/picture"), quiet)
     assert len(asked) >= 2
 
 
@@ -178,6 +191,26 @@ def test_a_dripping_body_ends_at_the_limit_of_time(port: int) -> None:
     assert time.monotonic() - began < 8  # not the ten seconds that the server takes
 
 
+def test_redirects_do_not_start_the_time_anew(port: int) -> None:
+    began = time.monotonic()
+    with pytest.raises(MediaError, match="within 1 seconds"):
+        over_http(port, "late/5", timeout_seconds=1, max_redirects=5)
+    assert time.monotonic() - began < 1.3
+
+
+@pytest.mark.parametrize("path", ["drip", "late/1"])
+def test_whoever_waits_gives_signs_of_life(port: int, path: str) -> None:
+    """Also before the first byte."""
+    signs = list[float]()
+    limits = Limits(allow=(f"http://127.0.0.1:{port}/",), private_networks=LOOPBACK, timeout_seconds=1)
+    with pytest.raises(MediaError):
+        Fetcher(limits).fetch(
+            Attachment("image", f"http://127.0.0.1:{port}/{path}"), lambda: signs.append(time.monotonic())
+        )
+    assert len(signs) > 8
+    assert max(after - before for before, after in pairwise(signs)) < 0.5
+
+
 def test_a_compressed_body_is_refused_unread(port: int) -> None:
     with pytest.raises(MediaError, match="compressed"):
         over_http(port, "gzip")
@@ -197,6 +230,10 @@ def test_a_compressed_body_is_refused_unread(port: int) -> None:
         "http://cdn.example.com/pub\\..\\secret",
         "http://cdn.example.com/pub/a\r\nHost: evil",
         "simplecache::http://cdn.example.com/pub/a",
+        "http://cdn.example.com/pub/..;/secret",
+        "http://cdn.example.com/pub/..%3b/secret",
+        "http://cdn.example.com/pub/a::http://169.254.169.254/latest/meta-data",
+        "http://cdn.example.com/pub/a%3a%3ahttp://169.254.169.254/latest/meta-data",
         "http://[::1/pub/a",
         "http://cdn.example.com:99999/pub/a",
         "//cdn.example.com/pub/a",
@@ -216,7 +253,8 @@ def test_an_allowed_address_passes_whatever_its_case_and_port_are_written_like()
     "address",
     ["10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "127.0.0.1", "0.0.0.0", "100.64.0.1", "224.0.0.1",
      "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "ff02::1", "::ffff:10.0.0.1",
-     "2002:a00:1::", "64:ff9b::a9fe:a9fe", "nonsense"],
+     "2002:a00:1::", "64:ff9b::a9fe:a9fe", "64:ff9b:1::a9fe:a9fe", "64:ff9b:1::808:808", "fec0::1", "::a9fe:a9fe",
+     "::ffff:8.8.8.8", "nonsense"],
 )  # fmt: skip
 def test_addresses_that_are_not_public(address: str) -> None:
     assert not is_allowed(address, ())
@@ -226,8 +264,16 @@ def test_public_addresses_and_networks_of_ones_own() -> None:
     assert is_allowed("93.184.215.14", ())
     assert is_allowed("2606:2800:21f:cb07:6820:80da:af6b:8b2c", ())
     own = Limits(private_networks=("10.1.0.0/16",)).private_networks
+    assert is_allowed("64:ff9b::808:808", ())
     assert is_allowed("10.1.2.3", own)
     assert not is_allowed("10.2.2.3", own)
+
+
+def test_an_address_that_wraps_others_passes_only_if_each_of_them_does() -> None:
+    """Teredo names a server and, inverted, a client: here 10.1.2.3 and 169.254.169.254, or 10.1.2.4."""
+    own = Limits(private_networks=("10.1.0.0/16", "2001::/32")).private_networks
+    assert not is_allowed("2001:0:a01:203:0:0:5601:5601", own)
+    assert is_allowed("2001:0:a01:203:0:0:f5fe:fdfb", own)
 
 
 def test_files_are_read_below_an_allowed_folder_only(tmp_path: Path) -> None:
@@ -257,6 +303,13 @@ def test_any_store_that_fsspec_knows_serves(tmp_path: Path) -> None:
         fetch(f"local://{tmp_path}/a", allow=("local://" + str(tmp_path) + "/",), max_bytes=10)
 
 
+def test_a_store_reads_no_address_within_another(port: int, tmp_path: Path) -> None:
+    """fsspec would open what stands behind `::`, wherever in the address that is."""
+    with counted(port) as asked, pytest.raises(MediaError):
+        fetch(f"simplecache://{tmp_path}/a?x=::http://127.0.0.1:{port}/picture", allow=(f"simplecache://{tmp_path}/",))
+    assert asked == []
+
+
 @pytest.mark.parametrize(
     ("uri", "data"),
     [("data:,a%20b", b"a b"), ("data:image/png;base64,aGk=", b"hi"), ("DATA:;BASE64,aGk=", b"hi"), ("data:,", b"")],
@@ -266,7 +319,15 @@ def test_data_uris(uri: str, data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", ["data:", "data:;base64,a", "data:;base64,!!!!", "data:," + "a" * 11, "data:," + "%41" * 20]
+    "uri",
+    [
+        "data:",
+        "data:;base64,a",
+        "data:;base64,!!!!",
+        "data:," + "a" * 11,
+        "data:," + "%41" * 20,
+        f"data:;x={'a' * 300},",
+    ],
 )
 def test_data_uris_that_are_none_or_too_large(uri: str) -> None:
     with pytest.raises(MediaError):
@@ -304,5 +365,28 @@ def test_detectors_that_look_at_one_attachment_fetch_it_once(port: int) -> None:
     fetcher = Fetcher(Limits(allow=(f"http://127.0.0.1:{port}/",), private_networks=LOOPBACK))
     with counted(port) as asked:
         for _ in range(3):
-            fetcher.fetch(Attachment("image", f"http://127.0.0.1:{port}/picture"))
+            fetcher.fetch(Attachment("image", f"http://127.0.0.1:{port}/picture"), quiet)
     assert asked == ["/picture"]
+
+
+def test_what_is_remembered_is_bounded_whatever_addresses_strangers_make(tmp_path: Path) -> None:
+    """An address may be far longer than its file; and Python keeps what it parsed."""
+    (tmp_path / "a").write_bytes(b"")
+    fetcher = Fetcher(Limits(allow=(f"file://{tmp_path}/",)))
+    tracemalloc.start()
+    for number in range(100):
+        for start in (f"file://{tmp_path}/a?", "data:;x="):
+            with suppress(MediaError):
+                fetcher.fetch(Attachment("image", f"{start}{number}{'x' * 900_000},"), quiet)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 5_000_000
+    remembered = Remembered()
+    for number in range(10):
+        remembered.add(str(number) + "x" * (MOST_BYTES // 4), Medium(b"", bytes(32)))
+    assert len(remembered) < 4
+    for number in range(MOST_FILES + 10):
+        remembered.add(str(number), Medium(b"", bytes(32)))
+    assert len(remembered) == MOST_FILES
+    assert remembered.get("9") is None
+    assert remembered.get("10") is not None
