@@ -5,8 +5,10 @@ tokenises the whole conversation and would obey a special token in it. A server 
 status `error` with the reason `remote`, never a low score.
 """
 
+import itertools
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as Late
 from pathlib import Path
@@ -23,8 +25,9 @@ from detectors.items import Items
 from detectors.llm.directory import GuardDirectory, open_guard, platt, version_with
 from detectors.llm.guard import DEFAULT_MODEL
 from detectors.llm.model import load_tokenizer
+from detectors.llm.outage import Away, Unanswered
 from detectors.llm.prompt import Neutraliser, Pieces, filled, rendered, views
-from detectors.llm.server import Server, Unanswered, Words
+from detectors.llm.server import Server, Words
 from detectors.options import checked
 from schemas.categories import Category
 from schemas.errors import UserMistake
@@ -63,7 +66,8 @@ class RemoteGuard:
         if directory.guard.cue:
             raise UserMistake(f"{directory.folder}: a verdict after a cue can't be had from a chat server; use `llm`")
         named = {str(name): text for name, text in policies.items()}
-        self.version = version_with(directory, named | {"served": options.served_model})
+        asked = {"served": options.served_model, "verdict_at": str(options.verdict_at)}
+        self.version = version_with(directory, named | asked)
         self.categories: tuple[str, ...] = tuple(map(str, policies))
         self.languages: frozenset[str] | None = frozenset(directory.card.languages) or None
         self._options, self._policies = options, list(policies.values())
@@ -131,9 +135,31 @@ class RemoteGuard:
         threshold = (float(np.log(wanted / (1 - wanted))) - fitted.intercept) / fitted.slope
         return float(fitted.probability(self._server.margin(messages, threshold)))
 
-    def _highest(self, futures: Iterable[Sequence[Future[float]]], alive: Callable[[], None]) -> NDArray[np.float64]:
-        found = np.array([[_waited(future, alive) for future in each] for each in futures], np.float64)
+    def _highest(self, futures: Sequence[Sequence[Future[float]]], alive: Callable[[], None]) -> NDArray[np.float64]:
+        """The probabilities of a row. Raises Unanswered, and asks nothing more of the row, if one has no answer."""
+        try:
+            found = np.array([[self._waited(future, alive) for future in each] for each in futures], np.float64)
+        finally:
+            for future in itertools.chain(*futures):
+                future.cancel()  # of what is done nothing is undone
         return np.asarray(found.max(axis=0))
+
+    def _waited(self, future: Future[float], alive: Callable[[], None]) -> float:
+        """Its result, with a sign of life as long as it may take.
+
+        Those before it are over, so it has a thread, or every thread hangs at a server that never ends its answer.
+        """
+        assert self._server is not None, "warm comes before score"
+        until = time.monotonic() + 2 * self._server.limit + _SIGN_OF_LIFE
+        while time.monotonic() < until:
+            try:
+                return future.result(timeout=_SIGN_OF_LIFE)
+            except Late:
+                if future.done():
+                    raise
+                alive()
+        self._server.reconnect()
+        raise Away("the server takes too long")
 
 
 def build(options: Mapping[str, Any]) -> RemoteGuard:
@@ -149,14 +175,3 @@ def _tokens(directory: GuardDirectory) -> tuple[Neutraliser, Words]:
     said = directory.guard.verdicts
     ids = {word: pieces.label(word) for word in (*said.breaks, *said.keeps)}
     return Neutraliser(map(str, tokenizer.added_tokens_decoder.values())), Words(said.breaks, said.keeps, ids)
-
-
-def _waited(future: Future[float], alive: Callable[[], None]) -> float:
-    """Its result, with a sign of life as long as it takes: every request has a time limit of its own."""
-    while True:
-        try:
-            return future.result(timeout=_SIGN_OF_LIFE)
-        except Late:
-            if future.done():
-                raise
-            alive()
