@@ -130,6 +130,8 @@ def _line_of_scores(path: Path, number: int, line: Mapping[str, Any]) -> tuple[s
 
 
 def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    if str(path) == "-" and sys.stdin is None:  # as `<&-` leaves it
+        raise UserMistake("standard input: can't be read: it is closed")
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -9,7 +9,7 @@ import os
 import select
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Final
 
@@ -33,6 +33,7 @@ app = typer.Typer(add_completion=False)
 
 _BATCH: Final = 256  # events scored together, if so many are there
 _PIECE: Final = 1 << 16  # bytes read at once
+_SPELT: Final = 6  # bytes of JSON for one byte of text, at most: \u001f
 _PATIENCE: Final = 0.02  # seconds between looks at the input while events are being scored
 
 
@@ -52,21 +53,26 @@ def score(
     logs.configure(configuration.log.format, configuration.log.level)  # standard output is for scores
     registry = configuration.schema_registry
     schema = open_registry(registry.folder, registry.url, registry.properties).latest(topic)
-    if str(file) == "-":
-        _score(configuration, detector, schema, sys.stdin.buffer, "standard input")
-        return
-    try:
-        with file.open("rb") as source:
-            _score(configuration, detector, schema, source, str(file))
-    except OSError as error:
-        raise UserMistake(f"{file}: can't be read: {error.strerror}") from error
+    with _opened(file) as source:
+        _score(configuration, detector, schema, source, "standard input" if str(file) == "-" else str(file))
+
+
+def _opened(file: Path) -> AbstractContextManager[BinaryIO]:
+    if str(file) != "-":
+        try:
+            return file.open("rb")
+        except OSError as error:
+            raise UserMistake(f"{file}: can't be read: {error.strerror}") from error
+    if sys.stdin is None:  # as `<&-` leaves it
+        raise UserMistake("standard input: can't be read: it is closed")
+    return nullcontext(sys.stdin.buffer)
 
 
 def _score(configuration: Configuration, name: str, schema: Schema, source: BinaryIO, called: str) -> None:
     client = DetectorClient([_spec(configuration, name)], process_settings(configuration))
     with closing(client):
         client.start()
-        lines, count = _Lines(source, schema, called), 0
+        lines, count = _Lines(source, schema, called, configuration.worker.max_event_bytes), 0
         with Progress("scoring") as progress:
             under_way: dict[int, list[str]] = {}  # number of a batch → its event ids
             while under_way or not lines.ended:
@@ -92,7 +98,8 @@ def _spec(configuration: Configuration, name: str) -> DetectorSpec:
 class _Lines:
     """The events of a file or pipe, as many at a time as are there."""
 
-    def __init__(self, source: BinaryIO, schema: Schema, called: str) -> None:
+    def __init__(self, source: BinaryIO, schema: Schema, called: str, most_bytes: int) -> None:
+        """`most_bytes`: of an event; a line that can't be one is a mistake, and not read to its end."""
         self.ended = False
         self.taken = 0
         self.mistake: UserMistake | None = None  # what ended it before its end
@@ -103,6 +110,8 @@ class _Lines:
         self._number = 0
         self._lines: list[bytes] = []  # whole ones, the next last
         self._begun: list[bytes] = []  # pieces of the line after them
+        self._size = 0  # bytes of these
+        self._most = _SPELT * most_bytes
         self._over = False  # nothing more will come
 
     def ready(self) -> bool:
@@ -125,23 +134,32 @@ class _Lines:
         return [record["event_id"] for record in records], events
 
     def _read(self) -> None:
-        piece = os.read(self._file, _PIECE)
-        self._over = not piece
+        try:
+            piece = os.read(self._file, _PIECE)
+        except OSError as error:
+            raise UserMistake(f"{self._called}: can't be read: {error.strerror}") from error
         self._begun.append(piece)
+        self._size += len(piece)
+        self._over = not piece or (self._size > self._most and b"\n" not in piece)
         if b"\n" in piece or self._over:
             *whole, rest = b"".join(self._begun).split(b"\n")
             self._lines = [*whole, rest][::-1] if self._over else whole[::-1]
-            self._begun = [rest]
+            self._begun, self._size = [rest], len(rest)
 
     def _next(self) -> dict[str, Any] | None:
         """The event of the next line; None for an empty one, and from a bad one on."""
         line = self._lines.pop()
         self._number += 1
         try:
-            return self._reader.read(line) if line.strip() and not self.mistake else None
+            return self._record(line) if line.strip() and not self.mistake else None
         except BadLine as error:
             self.mistake, self.ended = UserMistake(f"{self._called}:{self._number}: {error}"), True
             return None
+
+    def _record(self, line: bytes) -> dict[str, Any]:
+        if len(line) > self._most:
+            raise BadLine("longer than any event of worker.max_event_bytes")
+        return self._reader.read(line)
 
 
 def _lines(ids: list[str], scores: Scores) -> Iterator[str]:

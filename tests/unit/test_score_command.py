@@ -78,10 +78,40 @@ def test_a_pipe_is_answered_line_by_line_while_it_stays_open():
     assert process.returncode == 0
 
 
+def score_by_shell(tmp_path: Path, line: str) -> subprocess.CompletedProcess[bytes]:
+    """A line of shell in which `$SCORE` is `safestream score lexicon`, in a folder with `events.jsonl`."""
+    (tmp_path / "events.jsonl").write_text("\n".join(event(n, "a day") for n in range(5000)))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SCORE": f"{sys.executable} -m safestream score lexicon"}
+    return subprocess.run(["bash", "-c", line], capture_output=True, env=environment, cwd=tmp_path, check=False)
+
+
+def test_a_reader_who_has_seen_enough_is_no_mistake(tmp_path: Path):
+    """Neither is the file then unreadable."""
+    done = score_by_shell(tmp_path, "$SCORE events.jsonl | head -1; exit ${PIPESTATUS[0]}")
+    assert (done.returncode, done.stdout.count(b"\n")) == (0, 1)
+    assert b"safestream:" not in done.stderr
+
+
+def test_standard_input_that_is_closed_is_one_line(tmp_path: Path):
+    done = score_by_shell(tmp_path, "$SCORE - <&-")
+    assert (done.returncode, done.stderr) == (2, b"safestream: standard input: can't be read: it is closed\n")
+
+
+def test_a_line_without_end_is_not_read_to_its_end(tmp_path: Path):
+    """It would be held in memory: what is longer than any event can be is a mistake, with its number."""
+    config = "worker: {max_event_bytes: 100000}"
+    endless = f"{{ head -1 events.jsonl; yes x | tr -d '\\n'; }} | $SCORE - --config <(echo '{config}')"
+    done = score_by_shell(tmp_path, endless)
+    assert done.returncode == 2
+    assert b"standard input:2: longer than any event" in done.stderr
+    assert json.loads(done.stdout)["event_id"] == "e0"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["score", "lexicon", "nowhere.jsonl"], "nowhere.jsonl: can't be read"),
+        (["score", "lexicon", "/proc/self/mem"], "/proc/self/mem: can't be read"),
         (["score", "smell", "-"], "no detector is called 'smell'"),
         (["score", "lexicon", "-", "--topic", "content.nothing"], "content.nothing"),
     ],
