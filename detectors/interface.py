@@ -180,5 +180,13 @@ def find_factory(spec: DetectorSpec) -> Factory:
 
 
 def build(spec: DetectorSpec) -> Detector:
-    """Load the detector that `spec` means, on the CPU."""
-    return find_factory(spec)(spec.options)
+    """Load the detector that `spec` means, on the CPU.
+
+    Raises:
+        UserMistake: there is none, or what its factory finds wrong, with where it stands in the configuration.
+    """
+    factory = find_factory(spec)
+    try:
+        return factory(spec.options)
+    except UserMistake as mistake:
+        raise UserMistake(f"detectors.{spec.name}: {mistake}") from mistake

@@ -108,9 +108,9 @@ def _worst(hits: list[Vector]) -> Vector:
 def build(options: Mapping[str, Any]) -> LexiconDetector:
     """Factory; option `words`: the path of a word list in place of ours."""
     if unknown := set(options) - {"words"}:
-        raise UserMistake(f"detector lexicon: unknown option {min(unknown)!r}")
+        raise UserMistake(f"unknown option {min(unknown)!r}")
     path = Path(options.get("words") or WORDS)
     try:
         return LexiconDetector(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserMistake(f"detector lexicon: can't read the word list {path}: {error.strerror}") from error
+        raise UserMistake(f"can't read the word list {path}: {error.strerror}") from error

@@ -6,10 +6,21 @@ from typing import Any
 
 import numpy as np
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from detectors.interface import Answer
 from detectors.items import Items
+from detectors.options import checked
 from schemas.categories import Category
-from schemas.errors import UserMistake
+
+
+class Options(BaseModel):
+    """What configuration may say of this detector."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    delay_ms_per_batch: float = Field(default=0.0, ge=0, le=3_600_000)
+    ms_per_event: float = Field(default=0.0, ge=0, le=3_600_000)
 
 
 class NullDetector:
@@ -21,9 +32,9 @@ class NullDetector:
     languages = None
     cost_ms = 0.0
 
-    def __init__(self, delay_ms_per_batch: float = 0.0, ms_per_event: float = 0.0) -> None:
-        self._per_batch = delay_ms_per_batch / 1000
-        self._per_event = ms_per_event / 1000
+    def __init__(self, options: Options) -> None:
+        self._per_batch = options.delay_ms_per_batch / 1000
+        self._per_event = options.ms_per_event / 1000
 
     def warm(self) -> None:
         """Nothing to warm."""
@@ -37,7 +48,5 @@ class NullDetector:
 
 
 def build(options: Mapping[str, Any]) -> NullDetector:
-    """Factory; options `delay_ms_per_batch` and `ms_per_event`, both 0."""
-    if unknown := set(options) - {"delay_ms_per_batch", "ms_per_event"}:
-        raise UserMistake(f"detector null: unknown option {min(unknown)!r}")
-    return NullDetector(**options)
+    """The detector as configured. UserMistake if an option is wrong."""
+    return NullDetector(checked(Options, options))

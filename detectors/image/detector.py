@@ -48,7 +48,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    text: dict[str, Any] = Field(default_factory=dict)  # options of the text detector that scores what is read
+    text: text_detector.Options = Field(default_factory=text_detector.Options)  # of the one that scores what is read
     max_images: int = Field(default=16, ge=1)  # of one event; more make it an error
     joint: JointOptions | None = None  # a model that encodes pictures and words together
 
@@ -65,7 +65,7 @@ class ImageDetector:
         require_extra()
         card, digest = read_card()
         joint = Joint(options.joint) if options.joint else None
-        reads = text_detector.build(options.text)
+        reads = text_detector.loaded(options.text)
         mine = (*reads.categories, Category.SEXUAL.value, *(joint.categories if joint else ()))
         self.categories: tuple[str, ...] = tuple(dict.fromkeys(mine))
         parts = [digest, reads.version, joint.version if joint else "", options.max_images]
@@ -132,5 +132,5 @@ class ImageDetector:
 
 def build(options: Mapping[str, Any]) -> ImageDetector:
     """The detector as configured, loaded on the CPU. UserMistake if an option, the extra or a model file is wrong."""
-    chosen = checked("image", Options, options)
+    chosen = checked(Options, options)
     return ImageDetector(chosen)

@@ -56,7 +56,7 @@ class Joint:
             kind = AutoConfig.from_pretrained(options.model, **_LOCAL).model_type
             if kind not in _KINDS:
                 raise UserMistake(
-                    f"detectors.image.joint: {options.model} holds a model of the kind {kind}, not SigLIP"
+                    f"joint: {options.model} holds a model of the kind {kind}, not SigLIP"
                 )
             self._tokenizer: Any = AutoTokenizer.from_pretrained(options.model, **_LOCAL)
             processors: Any = AutoImageProcessor
@@ -65,7 +65,7 @@ class Joint:
                 options.model, use_safetensors=True, dtype=torch.float32, **_LOCAL
             )
         except (OSError, ValueError, KeyError) as error:
-            raise UserMistake(f"detectors.image.joint: {options.model}: {' '.join(str(error).split())[:200]}") from None
+            raise UserMistake(f"joint: {options.model}: {' '.join(str(error).split())[:200]}") from None
         self._model.train(mode=False)
         self._said: Any = None
 
@@ -95,11 +95,11 @@ _LOCAL: Final[dict[str, Any]] = {"local_files_only": True, "trust_remote_code": 
 def _version(options: JointOptions) -> str:
     """A hash of the folder's files and of the options."""
     if not options.model.is_dir():
-        raise UserMistake(f"detectors.image.joint.model: {options.model} is no folder")
+        raise UserMistake(f"joint.model: {options.model} is no folder")
     digests = dict[str, str]()
     for path in files_of(options.model):
         if path.is_dir() or (why := refused(path.name) or unreadable(path)):
-            raise UserMistake(f"detectors.image.joint.model: {path}: {'a folder' if path.is_dir() else why}")
+            raise UserMistake(f"joint.model: {path}: {'a folder' if path.is_dir() else why}")
         digests[path.name] = sha256(path)
     said = [digests, options.model_dump(mode="json", exclude={"model"})]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]

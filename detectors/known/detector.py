@@ -68,7 +68,7 @@ class KnownContentDetector:
         try:
             self._banks = [WatchedBank(each) for each in options.banks]
         except BadBank as bad:
-            raise UserMistake(f"detectors.known.banks: {bad}") from None
+            raise UserMistake(f"banks: {bad}") from None
         self.categories = tuple(dict.fromkeys(each.bank.header.category for each in self._banks))
         # the rules of matching; the banks change while it runs, so each match names its bank's own version
         rules = [
@@ -165,5 +165,5 @@ def _perceptual(medium: Medium, alive: Callable[[], None]) -> Iterator[tuple[int
 
 def build(options: Mapping[str, Any]) -> KnownContentDetector:
     """The detector as configured, its banks read. UserMistake if an option or a bank is wrong."""
-    chosen = checked("known", Options, options)
+    chosen = checked(Options, options)
     return KnownContentDetector(chosen)

@@ -54,7 +54,7 @@ class GuardDetector:
     def __init__(self, directory: GuardDirectory, options: Options) -> None:
         policies = dict(options.policies or directory.guard.policies)
         if not policies:
-            raise UserMistake(f"detectors.llm.policies: none given, and {directory.folder} has none of its own")
+            raise UserMistake(f"policies: none given, and {directory.folder} has none of its own")
         self.version = version_with(directory, {str(name): text for name, text in policies.items()})
         self.categories: tuple[str, ...] = tuple(map(str, policies))
         self.languages: frozenset[str] | None = frozenset(directory.card.languages) or None
@@ -120,14 +120,14 @@ class GuardDetector:
         longest = max(map(len, self._questions)) + WINDOW
         if longest > room:
             raise UserMistake(
-                f"detectors.llm.policies: policy and message may have {room} tokens, a policy is too long"
+                f"policies: policy and message may have {room} tokens, a policy is too long"
             )
 
 
 def build(options: Mapping[str, Any]) -> GuardDetector:
     """The detector as configured, loaded on the CPU. UserMistake if an option or the model directory is wrong."""
     torch.set_num_threads(1)  # a pool of threads would not survive the fork
-    chosen = checked("llm", Options, options)
+    chosen = checked(Options, options)
     return GuardDetector(open_guard(chosen.model), chosen)
 
 

@@ -62,7 +62,7 @@ class RemoteGuard:
     def __init__(self, directory: GuardDirectory, options: Options) -> None:
         policies = dict(options.policies or directory.guard.policies)
         if not policies:
-            raise UserMistake("detectors.openai_compatible.policies: none given, and the model directory has none")
+            raise UserMistake("policies: none given, and the model directory has none")
         if directory.guard.cue:
             raise UserMistake(f"{directory.folder}: a verdict after a cue can't be had from a chat server; use `llm`")
         named = {str(name): text for name, text in policies.items()}
@@ -164,7 +164,7 @@ class RemoteGuard:
 
 def build(options: Mapping[str, Any]) -> RemoteGuard:
     """The detector as configured. UserMistake if an option or the guard's directory is wrong."""
-    chosen = checked("openai_compatible", Options, options)
+    chosen = checked(Options, options)
     return RemoteGuard(open_guard(chosen.model), chosen)
 
 

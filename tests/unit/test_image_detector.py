@@ -175,8 +175,10 @@ def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_wrong_option_is_named():
-    with pytest.raises(UserMistake, match=r"detectors\.image\.max_images"):
+    with pytest.raises(UserMistake, match=r"^max_images: "):
         build({"max_images": 0})
+    with pytest.raises(UserMistake, match=r"^text\.modle: "):
+        build({"text": {"modle": "x"}})
 
 
 def test_two_suspicions_are_more_than_one():

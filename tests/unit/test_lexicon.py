@@ -83,5 +83,7 @@ def test_a_missing_file_and_a_wrong_option_are_the_users_mistake(tmp_path: Path)
         build(DetectorSpec("lexicon", {"words": str(tmp_path / "none.txt")}))
     with pytest.raises(UserMistake, match="'word'"):
         build(DetectorSpec("lexicon", {"word": "x"}))
-    with pytest.raises(UserMistake, match="'delay'"):
+    with pytest.raises(UserMistake, match=r"^detectors\.null: delay: "):
         build(DetectorSpec("null", {"delay": 1}))
+    with pytest.raises(UserMistake, match=r"^detectors\.slow: ms_per_event: "):
+        build(DetectorSpec("slow", {"ms_per_event": "a while"}, "detectors.null:build"))
