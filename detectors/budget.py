@@ -7,6 +7,7 @@ Out of memory is not the fault of a record, unless it is alone. Nothing here kno
 """
 
 import gc
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +17,10 @@ Result = TypeVar("Result")
 
 LEAST: Final = 256  # tokens: less is not worth a forward
 _PAYS: Final = 0.97  # of the time a token took before, at most: else a larger forward is only a larger risk
-# What torch says of memory in a plain RuntimeError: its allocator on the CPU, C++, oneDNN.
-_SAID: Final = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc", "could not create a memory")
+# What torch says of memory in a plain RuntimeError: its allocator on the CPU, C++, oneDNN (of whatever it had no room
+# for: a kernel's code is a "primitive").
+_SAID: Final = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc", "could not create a ")
+_log = logging.getLogger(__name__)  # a scoring process: its standard error is the worker's
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -79,6 +82,7 @@ class Budget:
             _release()  # only here: the exception held the tensors of the forward
             limit = max(1, sum(lengths[run]) // 2)
             self.tokens = max(LEAST, min(self.tokens, limit))
+            _log.warning("out of memory: %d tokens were too many for one forward, now %d", sum(lengths[run]), limit)
 
 
 def within_budget(lengths: Sequence[int], budget: int) -> Iterator[slice]:
