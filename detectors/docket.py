@@ -8,12 +8,10 @@ import numpy as np
 
 from detectors import guilt
 from detectors.children import Lane, Task, Work
-from detectors.guilt import Span, Trial
+from detectors.guilt import GUILTY, Span, Trial
 from detectors.outstanding import Batch, Rows
 from detectors.pace import Pace
 from schemas.statuses import Reason
-
-GUILTY = (Reason.raised, Reason.crashed, Reason.hung, Reason.memory, Reason.not_a_number)
 
 
 @dataclass(slots=True)

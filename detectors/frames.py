@@ -145,7 +145,7 @@ def encode_answer(request: Frame, categories: int, answer: Answer, seconds: floa
 
     Raises:
         BadAnswer: its arrays have not one row for each event, and one column for each category; a status or reason
-            that is none; evidence for a row that is none, or not made of `Evidence`.
+            that is none, or `skipped`; evidence for a row that is none, or not made of `Evidence`.
     """
     probability, status, reason = _checked(answer, request.rows, categories)
     evidence = _encode_evidence(answer.evidence, request.rows) if answer.evidence else b""
@@ -165,6 +165,8 @@ def _checked(
         raise BadAnswer(f"shapes {shapes} for {rows} events, {categories} categories")
     if not _within(status, _LAST_STATUS) or not _within(reason, _LAST_REASON):
         raise BadAnswer("a status or a reason that is none")
+    if (status == Status.skipped).any():  # policy takes it for "not asked", and nothing for missing
+        raise BadAnswer("a row is skipped that it was asked about")
     return probability, status.astype(np.uint8, copy=False), reason.astype(np.uint8, copy=False)
 
 

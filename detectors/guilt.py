@@ -18,6 +18,7 @@ from typing import Final
 from schemas.statuses import Reason
 
 TRIALS: Final = 2
+GUILTY: Final = (Reason.raised, Reason.crashed, Reason.hung, Reason.memory, Reason.not_a_number)
 DEADLY: Final = frozenset({Reason.crashed, Reason.hung, Reason.memory})
 
 Span = tuple[int, int]  # positions in a task's rows, the end excluded

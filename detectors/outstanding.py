@@ -117,6 +117,12 @@ class Batch:
         """Status and reason of `rows`."""
         return self._status[rows, detector], self._reason[rows, detector]
 
+    def answer(self, detector: int, row: int) -> Answer:
+        """What is known of one row, as the detector would say it."""
+        rows = np.array([row])
+        found = self.evidence.get((row, detector))
+        return Answer(self.probability(detector, rows), *self.outcome(detector, rows), {0: found} if found else {})
+
     def _settle(self, detector: int, rows: Rows) -> None:
         self._unsettled[rows, detector] = False
         self._left -= len(rows)

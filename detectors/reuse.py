@@ -5,8 +5,9 @@
     else         it is scored
 
 Identical means: the same text, the same declared language, no attachments, for the same detector in the same version.
-Only what the event itself led to is kept: a score, or that the detector abstains. An error is neither kept nor handed
-on: who waited for it is scored after all.
+Only what the event itself led to is kept: a score, or that the detector abstains. An error never is. One that the event
+is guilty of is handed to those that wait for it, or each copy would kill its processes too; after any other error, a
+device's or a server's, who waited is scored after all.
 """
 
 import time
@@ -15,6 +16,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
+from detectors.guilt import GUILTY
 from detectors.interface import Answer, Description, ProcessSettings
 from detectors.outstanding import Batch, Rows
 from schemas.evidence import Evidence
@@ -25,6 +27,8 @@ MOST_CHARACTERS: Final = 2_000_000  # of the texts of one generation
 _KEPT: Final = np.zeros((max(Status) + 1, max(Reason) + 1), np.bool_)
 _KEPT[Status.scored, Reason.none] = True
 _KEPT[Status.abstained, [Reason.none, Reason.language, Reason.unsure]] = True
+_HANDED_ON: Final = _KEPT.copy()
+_HANDED_ON[Status.error, GUILTY] = True
 
 Cell: TypeAlias = tuple[Batch, int]  # a row of a batch
 
@@ -136,23 +140,21 @@ class Reuse:
             return
         under_way, waiting = self._under_way[detector], self._waiting[detector]
         places, keys = rows.tolist(), batch.keys
-        good = _KEPT[batch.outcome(detector, rows)]
+        outcome = batch.outcome(detector, rows)
+        good, handed = _KEPT[outcome], _HANDED_ON[outcome]
         kept = [row for row, keep in zip(places, good.tolist(), strict=True) if keep and keys[row] is not None]
         window.keep([keys[row] for row in kept], batch, detector, np.array(kept, np.int64), time.monotonic())
-        for row in places:
+        for row, hand in zip(places, handed.tolist(), strict=True):
             key = keys[row]
             if under_way.get(key) == (batch, row):
                 del under_way[key]
                 if found := waiting.pop(key, None):
-                    self._hand_on(detector, key, found)
+                    self._hand_on(detector, found, batch.answer(detector, row) if hand else None)
 
-    def _hand_on(self, detector: int, key: Hashable, cells: list[Cell]) -> None:
-        window = self._windows[detector]
-        assert window is not None
-        (place,) = window.find([key], time.monotonic())
+    def _hand_on(self, detector: int, cells: list[Cell], answer: Answer | None) -> None:
         for batch, row in cells:
-            if place >= 0:
-                window.give(batch, detector, np.array([row]), [place])
+            if answer:
+                batch.reuse(detector, np.array([row]), answer)
             else:
                 self._released.append((batch, detector, np.array([row])))
 

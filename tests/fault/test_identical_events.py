@@ -59,15 +59,21 @@ def test_an_answer_is_forgotten_after_its_time(start: Start, journal: Path):
     assert times_scored(journal, "same") == 2
 
 
-@pytest.mark.parametrize("how", ["raise", "segv", "nan"])
-def test_an_error_is_never_handed_on(start: Start, how: str):
+@pytest.mark.parametrize("how", ["raise", "segv", "nan", "sleep"])
+def test_an_error_is_handed_to_identical_events_that_wait_and_never_to_later_ones(start: Start, how: str):
     client = start()
     guilty = f"TRIP:{how}"
-    for _ in range(2):
-        scores = score(client, events([guilty, "fine", guilty, guilty]))
-        assert (scores.status[:, 0] == Status.error).tolist() == [True, False, True, True]
-        assert scores.reused is None or not scores.reused[[0, 2, 3]].any()
-    assert sum(client.counts.convictions.values()) == 6
+    for number in range(2):
+        client.submit(number, events([guilty, "fine", *[guilty] * 200]))
+    for number in range(2):
+        scores = collect(client, number)
+        assert (scores.status[:, 0] == Status.error).tolist() == [True, False, *[True] * 200]
+        assert len(set(scores.reason[[0, *range(2, 202)], 0])) == 1
+        assert scores.reused is not None
+        assert scores.reused[:, 0].tolist() == [number == 1, number == 1, *[True] * 200]
+    assert sum(client.counts.convictions.values()) == 1
+    assert score(client, events([guilty])).reused is None
+    assert sum(client.counts.convictions.values()) == 2
 
 
 def test_those_that_wait_for_an_answer_go_with_a_discard(start: Start):

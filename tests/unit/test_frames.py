@@ -13,7 +13,7 @@ from detectors.frames import BadAnswer, Kind, Splitter
 from detectors.interface import Answer
 from detectors.items import Attachment, Items
 from schemas.evidence import Evidence
-from schemas.statuses import Reason
+from schemas.statuses import Reason, Status
 
 ANY_TEXT = st.text(st.characters(), max_size=30)  # surrogates as well
 
@@ -30,6 +30,7 @@ ATTACHMENT = st.builds(
     st.none() | st.binary(min_size=32, max_size=32),
 )
 ROW = st.tuples(ANY_TEXT, st.sampled_from(["", "en", "pt-BR"]) | ANY_TEXT, st.lists(ATTACHMENT, max_size=3))
+ANSWERED = np.array([Status.scored, Status.abstained, Status.error], np.uint8)
 EVIDENCE = st.builds(
     Evidence,
     st.text(max_size=8),
@@ -56,7 +57,7 @@ def test_an_answer_comes_out_as_it_went_in(rows: int, categories: int, seed: int
     random = np.random.default_rng(seed)
     probability = random.random((rows, categories), np.float32)
     probability[probability > 0.9] = np.nan
-    status, reason = random.integers(0, 4, rows, np.uint8), random.integers(0, 12, rows, np.uint8)
+    status, reason = random.choice(ANSWERED, rows), random.integers(0, 12, rows, np.uint8)
     request = one(frames.pack(Kind.score, 3, rows, 99))
     said = {rows - 1: evidence} if evidence else {}
     sent = one(frames.encode_answer(request, categories, Answer(probability, status, reason, said), 0.25, 7))
@@ -102,6 +103,7 @@ MALFORMED: list[tuple[Any, str]] = [
     ((GOOD.probability, GOOD.status), "tuple in place of an Answer"),
     (replace(GOOD, status=np.array([0, 1, 2, 4])), "a status or a reason that is none"),
     (replace(GOOD, status=np.array([0, -1, 2, 3])), "a status or a reason that is none"),
+    (replace(GOOD, status=np.array([0, 1, 2, 3])), "a row is skipped that it was asked about"),
     (replace(GOOD, reason=np.array([0, 0, 0, 99])), "a status or a reason that is none"),
     (replace(GOOD, evidence={4: [Evidence("hate", 0.5)]}), "a row that is none"),
     (replace(GOOD, evidence={"1": [Evidence("hate", 0.5)]}), "a row that is none"),

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detectors.guilt import GUILTY
 from detectors.interface import Answer, Description
 from detectors.outstanding import Batch, Columns, Rows
 from detectors.reuse import MOST_CHARACTERS, Reuse, Window
@@ -87,6 +88,21 @@ def test_a_window_holds_bounded_text():
         window.keep(texts, one, 0, np.arange(1), 0.0)
     kept = [n for n in range(8) if window.find([chr(97 + n) * (MOST_CHARACTERS // 3)], 0.0)[0] >= 0]
     assert kept == [4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.none])
+def test_only_an_error_of_the_events_own_is_handed_on_and_only_to_those_that_wait(reason: Reason):
+    reuse = Reuse([Window(1, 10, 60.0)])
+    first, waits, later = batch(["same"]), batch(["same"] * 3), batch(["same"])
+    for one in (first, waits, later):
+        one.on_settled = reuse.settled
+    reuse.sift(first, 0, first.unsettled(0))
+    assert not len(reuse.sift(waits, 0, waits.unsettled(0)))
+    first.fail(0, np.array([0]), reason)
+    assert waits.done is (reason in GUILTY)
+    assert len(reuse.released()) == (0 if waits.done else 3)
+    assert waits.scores().reason[:, 0].tolist() == [reason if waits.done else Reason.none] * 3
+    assert len(reuse.sift(later, 0, later.unsettled(0))) == 1
 
 
 @pytest.mark.parametrize(
