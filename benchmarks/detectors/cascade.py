@@ -123,10 +123,10 @@ def column(detector: Detector, answer: Answer) -> Floats:
 
 def within(band: Band, detector: Detector, answer: Answer, items: Items) -> NDArray[np.bool_]:
     """Whom a pack with this band asks the guard about."""
-    columns = tuple(Score(detector.name, category) for category in detector.categories)
+    columns = tuple(Score(band.detector, category) for category in detector.categories)
     scores = Scores(
         columns,
-        (detector.name,),
+        (band.detector,),
         (detector.version,),
         answer.probability,
         answer.status[:, None],
