@@ -216,7 +216,7 @@ class Zygote:
         theirs.close()
         os.close(words)
         order = {"specs": [asdict(spec) for spec in specs], "threads": settings.threads, "media": dict(settings.media)}
-        self._say(order)
+        self._say(order | {"folder": settings.folder})
         self.control.setblocking(False)
 
     @property

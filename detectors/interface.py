@@ -128,6 +128,7 @@ class ProcessSettings:
     reuse_entries: int = 10_000  # answers of one detector that are given again to identical events; 0: none
     reuse_seconds: float = 60.0  # … for so long
     media: Mapping[str, Any] = field(default_factory=dict)  # of `detectors.media.limits.Limits`; {}: its defaults
+    folder: str | None = None  # where relative paths in the detectors' options begin; None: in the current one
     max_attempts: int = 3  # whole workers that may die at a record before it is not tried any more
 
 

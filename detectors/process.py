@@ -60,6 +60,8 @@ def main() -> None:
     control = socket.socket(fileno=control_fd)
     words = mmap.mmap(words_fd, SLOTS * WORD_BYTES)
     order = json.loads(_read_line(control))
+    if order["folder"]:
+        os.chdir(order["folder"])
     if order["media"]:
         _allow(order["media"])
     detectors = _load([DetectorSpec(**spec) for spec in order["specs"]], control)

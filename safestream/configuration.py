@@ -9,7 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from detectors.media.limits import Limits
@@ -159,7 +168,7 @@ class Worker(_Section):
 
 
 class Detector(_Section):
-    """A detector. Every key but `factory` is an option of its own."""
+    """A detector. Every key but `factory` is an option of its own; relative paths begin in the file's folder."""
 
     model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
@@ -239,13 +248,20 @@ class Configuration(BaseSettings):
     worker: Worker = Worker()
     detectors: Annotated[dict[str, Detector], BeforeValidator(_named)] = Field(
         default_factory=lambda: {"text": Detector(), "lexicon": Detector()},
-        description="Detectors to run: name → options. A name is an entry point of the group `safestream.detectors`.",
+        description="Detectors to run: name → options. A name is an entry point of the group `safestream.detectors`. "
+        "Relative paths in options begin in the folder of this file.",
     )
     detector_process: DetectorProcess = DetectorProcess()
     media: Limits = Limits()
     policy: Policy = Policy()
     dead_letters: DeadLetters = DeadLetters()
     log: Log = Log()
+    _folder: Path = PrivateAttr(default_factory=Path.cwd)
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths in the detectors' options begin: the file's folder, without a file the current one."""
+        return self._folder
 
     @classmethod
     def settings_customise_sources(
@@ -274,11 +290,14 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
     data = _with_broker(_absolute(document), environment)
     _check_variables(environment)
     try:
-        return Configuration(**data)
+        configuration = Configuration(**data)
     except ValidationError as error:
         raise UserMistake(phrase(error, Configuration, document, environment)) from error
     except SettingsError as error:  # a variable that should hold JSON
         raise UserMistake(f"environment: {error} (JSON is expected there)") from error
+    if document is not None:
+        configuration._folder = document.path.parent.absolute()  # noqa: SLF001  # not a setting: no file can say it
+    return configuration
 
 
 def _document(path: Path | None, environment: Mapping[str, str]) -> Document | None:

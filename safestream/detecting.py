@@ -52,6 +52,7 @@ def process_settings(settings: Configuration) -> ProcessSettings:
         reuse_entries=process.reuse_entries,
         reuse_seconds=process.reuse_seconds,
         media=settings.media.model_dump(mode="json", exclude_defaults=True),
+        folder=str(settings.folder),
         max_attempts=SOLO_DEATHS,
     )
 

@@ -78,6 +78,22 @@ def test_a_pipe_is_answered_line_by_line_while_it_stays_open():
     assert process.returncode == 0
 
 
+def test_paths_in_options_begin_in_the_files_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """Wherever the command is started: the same file says the same."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "words.txt").write_text("profanity 0.9 frak\n")
+    config = tmp_path / "here" / "safestream.yaml"
+    config.write_text("detectors: {mine: {factory: 'detectors.lexicon:build', words: words.txt}}")
+    (tmp_path / "events.jsonl").write_text(event(1, "frak"))
+    for folder in (tmp_path, tmp_path / "here"):
+        monkeypatch.chdir(folder)
+        assert run(["score", "mine", str(tmp_path / "events.jsonl"), "--config", os.path.relpath(config)]) == 0
+        said = json.loads(capsys.readouterr().out)
+        assert (said["detector"], said["scores"]["profanity"]) == ("mine", 0.9)
+
+
 def score_by_shell(tmp_path: Path, line: str) -> subprocess.CompletedProcess[bytes]:
     """A line of shell in which `$SCORE` is `safestream score lexicon`, in a folder with `events.jsonl`."""
     (tmp_path / "events.jsonl").write_text("\n".join(event(n, "a day") for n in range(5000)))
