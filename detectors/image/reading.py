@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from detectors.image.card import ImageCard, files
+from detectors.image.card import ImageCard, verified_bytes
+from detectors.image.picture import session
 
 Pixels: TypeAlias = NDArray[np.uint8]  # (height, width, 3), blue before red
 Quad: TypeAlias = NDArray[np.float32]  # (4, 2): corners of a line, clockwise from its top left, x and y
@@ -23,6 +24,12 @@ _MOST_SIDE: Final = 2_560
 _LONGEST: Final = 40  # times its height: a longer line is squeezed, or its reading would take memory without end
 _LINE_HEIGHT: Final = 48  # what the model reads at
 _LEAST_CONFIDENCE: Final = 0.5
+_SETTINGS: Final = {
+    "Global.log_level": "critical",
+    "Global.use_preprocess_img": False,
+    "Det.limit_type": "max",  # the default enlarges: 30 x 2000 pixels would become 736 x 49,000
+    "Det.limit_side_len": _MOST_SIDE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +47,23 @@ class Reader:
         """UserMistake if a file of the package is missing or another."""
         import rapidocr.main  # noqa: F401, PLC0415 - an extra; loaded here, so that processes are forked with it
 
-        detect, recognise, classify = files(card.reading).values()
-        self._settings: dict[str, Any] = {
-            "Global.log_level": "critical",
-            "Global.use_preprocess_img": False,
-            "EngineConfig.onnxruntime.intra_op_num_threads": 1,
-            "EngineConfig.onnxruntime.inter_op_num_threads": 1,
-            "Det.limit_type": "max",  # the default enlarges: 30 x 2000 pixels would become 736 x 49,000
-            "Det.limit_side_len": _MOST_SIDE,
-            "Det.model_path": str(detect),
-            "Rec.model_path": str(recognise),
-            "Cls.model_path": str(classify),
-        }
+        self._models = dict(zip(("Det", "Rec", "Cls"), verified_bytes(card.reading).values(), strict=True))
         self._engine: Any = None
 
     def warm(self) -> None:
-        """Load the models: onnxruntime and OpenCV start threads, so this waits for the process that scores."""
+        """Load the models: onnxruntime and OpenCV start threads, so this waits for the process that scores.
+
+        RapidOCR would read them from their files, long after these were checked; it takes sessions instead.
+        """
         import cv2  # noqa: PLC0415
+        from omegaconf import flag_override  # noqa: PLC0415
         from rapidocr import RapidOCR  # noqa: PLC0415
 
         cv2.setNumThreads(1)
-        self._engine = RapidOCR(params=self._settings)
+        self._engine = RapidOCR(params=_SETTINGS)
+        with flag_override(self._engine.cfg, ["allow_objects", "struct"], [True, False]):
+            for part, model in self._models.items():
+                self._engine.cfg[part].session = session(model, arena=False)
 
     def lines(self, image: Image.Image, alive: Callable[[], None]) -> list[Line]:
         """The lines of an RGB image, from top to bottom; `alive` is called before each is read."""

