@@ -13,7 +13,7 @@ import json
 import random
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,8 +74,21 @@ def measured(data: Path, cases: int) -> dict[str, Any]:
     return {
         "text_model": open_directory(DEFAULT_MODEL).version,
         "roc_auc": {name: auc_with_interval(scores, hateful) for name, scores in named.items()},
+        "roc_auc_by_target": _by_target(named, hateful, [row["target_ident"] for row in drawn]),
         "mean_distance_from_plain": moved,
     }
+
+
+def _by_target(
+    named: Mapping[str, NDArray[np.float64]], hateful: NDArray[np.bool_], targets: Sequence[str]
+) -> dict[str, Any]:
+    """The same figures for the cases about each group; one that has only hateful or only harmless cases is left out."""
+    found: dict[str, Any] = {}
+    for target in sorted(set(targets) - {""}):
+        mine = np.array([each == target for each in targets])
+        if len(set(hateful[mine].tolist())) > 1:
+            found[target] = {name: auc_with_interval(scores[mine], hateful[mine]) for name, scores in named.items()}
+    return found
 
 
 def picture(text: str, rng: random.Random) -> Image.Image:

@@ -1,8 +1,8 @@
 """The text detector with room for less than the forward that its token budget allows, as on a machine that is full.
 
-Factory: `tests.fault.short_of_memory:build`, options as the text detector's. The warm-up has all the room it wants, and
-measures what the whole budget takes. Then each forward may take `_SHARE` of that more than the process has: the limit is the
-kernel's, on address space, so it is torch that finds no memory, and says so in its own words.
+Factory: `tests.fault.short_of_memory:build`, options as the text detector's. The warm-up has all the room it wants; it
+measures what the whole budget takes. Then each forward may take `_SHARE` of that more than the process has. The limit
+is the kernel's, on address space, so it is torch that finds no memory, and says so in its own words.
 """
 
 import ctypes
@@ -66,5 +66,5 @@ def _room_for(more: int) -> Iterator[None]:
 
 def build(options: Mapping[str, Any]) -> ShortOfMemory:
     """As the text detector's."""
-    chosen = checked("text", Options, options)
+    chosen = checked(Options, options)
     return ShortOfMemory(open_directory(chosen.model), chosen)

@@ -1,4 +1,4 @@
-"""A real model that runs out of memory in a real worker: it takes less at once, everything is scored, nobody is held."""
+"""A real model runs out of memory in a real worker: it takes less at once, everything is scored, nobody is held."""
 
 import random
 import re
@@ -97,6 +97,11 @@ def settings(pipeline: Pipeline) -> dict[str, Any]:
     }
 
 
+def values(pipeline: Pipeline, topic: str) -> list[bytes]:
+    """Every committed record's value."""
+    return [message.value() or b"" for message in pipeline.read(topic)]
+
+
 def test_out_of_memory_of_a_model_in_a_real_worker(pipeline: Pipeline) -> None:
     """Every event is decided once, on a score; what was too much is not tried again and again."""
     made = list(rows())
@@ -104,11 +109,11 @@ def test_out_of_memory_of_a_model_in_a_real_worker(pipeline: Pipeline) -> None:
     worker = pipeline.worker(**settings(pipeline))
     pipeline.wait_drained(400)
     assert worker.terminate()[0] == 0, worker.tail()
-    decided = [decode(message.value(), "decision") for message in pipeline.read(topics.DECISIONS)]
+    decided = [decode(value, "decision") for value in values(pipeline, topics.DECISIONS)]
     assert sorted(each["event_id"] for each in decided) == sorted(each["event_id"] for each in made)
     assert {each["action"] for each in decided} <= {"allow", "label"}
     assert not any(each["degraded"] for each in decided)
-    leaves = [message.value() for message in pipeline.read(topics.AUDIT)]
+    leaves = values(pipeline, topics.AUDIT)
     bodies = [decode(leaf, "leaf")["decision"] for leaf in leaves if parse(leaf).kind is Kind.decision]
     assert len(bodies) == len(made)
     assert all(body["statuses"] == ["scored"] and all(0 < score < 1 for score in body["scores"]) for body in bodies)
