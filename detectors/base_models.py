@@ -2,12 +2,16 @@
 
 import hashlib
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from detectors.model_cache import place_of
+from detectors.model_files import files_of
 from schemas.errors import UserMistake
+
+_CARD: Final = "card.json"  # what `safestream models fetch` writes beside the files
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,8 @@ class Base:
 def locate(base: Base) -> Path:
     """The base's folder, every named file present and with the right digest; UserMistake otherwise.
 
-    A package is found, not imported: none of its code runs. Nothing is fetched here.
+    A folder that was fetched is loaded whole, so it has no other file. Of a package, which has, only the named files
+    are read; it is found, not imported: none of its code runs. Nothing is fetched here.
     """
     folder = _fetched(base.source) if base.source else _packaged(base)
     for name, digest in base.files.items():
@@ -38,7 +43,24 @@ def locate(base: Base) -> Path:
         if not path.is_file() or sha256(path) != digest:
             again = f"fetch {base.source} anew" if base.source else f"pip install --force-reinstall {base.name}"
             raise UserMistake(f"{path}: {name} is not the file this model was trained on: {again}")
+    if base.source:
+        check_alone(folder, base.files)
     return folder
+
+
+def check_alone(folder: Path, files: Iterable[str]) -> None:
+    """UserMistake if a folder that is loaded whole has more than these files: what else is there could be read too."""
+    for path in files_of(folder):
+        if path.name not in {*files, _CARD}:
+            raise UserMistake(f"{path}: not among the named files of a model that is loaded whole: remove or name it")
+
+
+def verified_bytes(path: Path, digest: str) -> bytes:
+    """The file, and it is these very bytes that have the digest; UserMistake otherwise."""
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise UserMistake(f"{path} was changed: it has another digest")
+    return data
 
 
 def _packaged(base: Base) -> Path:

@@ -12,7 +12,6 @@ The file is read as data: the package is never imported. All numbers are little-
 import struct
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -70,12 +69,12 @@ class E5S1:
         return weights.reshape(shape)
 
 
-def read(path: Path) -> E5S1:
-    """Parse the file at `path`; UserMistake if it isn't of this format and version."""
-    data = np.memmap(path, np.uint8, "r")
+def read(content: bytes, name: str) -> E5S1:
+    """Parse a file's content; UserMistake, with its name, if it isn't of this format and version."""
+    data = np.frombuffer(content, np.uint8)
     magic, version, *rest = _HEADER.unpack(data[: _HEADER.size].tobytes())
     if (magic, version, rest[8]) != (b"E5S1", 1, _BLOCK):
-        raise UserMistake(f"{path} is not an E5S1 file of version 1")
+        raise UserMistake(f"{name} is not an E5S1 file of version 1")
     count, first, last, _, unknown, blob_bytes = rest[9:]
     at = _HEADER.size
     edges = np.frombuffer(data, "<u4", count + 1, at).tolist()

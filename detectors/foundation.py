@@ -6,18 +6,25 @@
 Both give an ordinary BertModel without pooler, in float32 on the CPU. Nothing here touches the network.
 """
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Final, Literal
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import BertConfig, BertModel
 
-from detectors.base_models import Base, locate
+from detectors.base_models import Base, locate, verified_bytes
 from detectors.e5s1 import E5S1, read
 from detectors.encoder import load_encoder
 from detectors.tokenisation import CLS, SEP, Vocabulary, load_tokenizer
+from schemas.errors import UserMistake
 
 Kind = Literal["transformers", "e5s1"]
+_READ: Final[dict[Kind, tuple[str, ...]]] = {
+    "transformers": ("config.json", "model.safetensors", "tokenizer.json"),
+    "e5s1": (),  # the one file, whatever its name
+}
 _LAYER: Final = {  # name in the file → name in BertModel
     "q": "attention.self.query",
     "k": "attention.self.key",
@@ -31,12 +38,13 @@ _LAYER: Final = {  # name in the file → name in BertModel
 
 
 class Foundation:
-    """A base model whose files have been found and verified. Loading either part is left to the caller."""
+    """A base model whose files have been found and verified. Loading either part is left to the caller, at once."""
 
     def __init__(self, base: Base, kind: Kind) -> None:
-        folder = locate(base)
-        self._folder = folder
-        self._packed = read(folder / next(iter(base.files))) if kind == "e5s1" else None
+        if missing := [name for name in _READ[kind] if name not in base.files]:
+            raise UserMistake(f"base weights {base.name}: no digest of {missing[0]} is given")
+        self._folder = locate(base)
+        self._packed = _packed(self._folder, base.files) if kind == "e5s1" else None
 
     def encoder(self, attention: str) -> BertModel:
         """In float32 on the CPU, evaluating; `attention` is transformers' name for one."""
@@ -49,6 +57,11 @@ class Foundation:
         if self._packed is None:
             return Vocabulary(load_tokenizer(self._folder), CLS, SEP, {})
         return _e5_vocabulary(self._packed)
+
+
+def _packed(folder: Path, files: Mapping[str, str]) -> E5S1:
+    name, digest = next(iter(files.items()))
+    return read(verified_bytes(folder / name, digest), name)
 
 
 def _e5_vocabulary(packed: E5S1) -> Vocabulary:

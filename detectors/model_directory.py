@@ -16,8 +16,8 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from detectors.base_models import Base, sha256
-from detectors.model_files import NAME, disguised, files_of, refused, unreadable
+from detectors.base_models import Base, sha256, verified_bytes
+from detectors.model_files import NAME, fault, files_of, is_weights
 from schemas.categories import Category
 from schemas.errors import UserMistake
 from schemas.model_versions import draft
@@ -44,7 +44,7 @@ class BaseConfig(_Strict):
     version: str
     module: str
     folder: str
-    files: dict[str, str]
+    files: dict[FileName, Digest] = Field(min_length=1)
 
     def base(self) -> Base:
         """As `locate` takes it."""
@@ -145,6 +145,12 @@ class Verified(Generic[_Card]):
     version: str  # 16 hexadecimal digits of the content hash; of a draft, those of a draft
     card: _Card
 
+    def content(self, name: str) -> bytes:
+        """A file that the card names, verified as it is read; UserMistake if it is not there, or has been changed."""
+        if name not in self.card.files:
+            raise UserMistake(f"{self.folder}: {name} is missing, or its digest is not in {CARD}")
+        return verified_bytes(self.folder / name, self.card.files[name])
+
 
 class ModelDirectory(_Strict):
     """A text model's directory that has been read and verified."""
@@ -155,9 +161,9 @@ class ModelDirectory(_Strict):
     card: Card
 
     @property
-    def weights(self) -> Path:
-        """The safetensors file."""
-        return self.folder / WEIGHTS
+    def weights(self) -> bytes:
+        """The safetensors file, verified as it is read."""
+        return verified_bytes(self.folder / WEIGHTS, self.card.files[WEIGHTS])
 
 
 def open_directory(folder: Path) -> ModelDirectory:
@@ -169,7 +175,7 @@ def open_directory(folder: Path) -> ModelDirectory:
         if not (folder / name).is_file():
             raise UserMistake(f"{folder} is not a model directory: {name} is missing")
     found = verified(folder, Card)
-    config, card = read_json(Config, folder / CONFIG), found.card
+    config, card = parsed(Config, found.content(CONFIG), folder / CONFIG), found.card
     if set(card.calibration) != set(config.categories) or set(card.labels) != set(config.categories):
         raise UserMistake(f"{folder}: {CARD} must describe and calibrate exactly the categories of {CONFIG}")
     return ModelDirectory(folder=folder, version=found.version, config=config, card=card)
@@ -177,10 +183,12 @@ def open_directory(folder: Path) -> ModelDirectory:
 
 def verified(folder: Path, kind: type[_Card]) -> Verified[_Card]:
     """Any detector's model directory, verified, with its card read as `kind`. UserMistake if a fault is found."""
-    for fault in faults(folder, kind):
-        raise UserMistake(fault)
-    card = read_json(kind, folder / CARD)
-    lines = [f"{digest}  {name}\n" for name, digest in sorted((card.files | {CARD: sha256(folder / CARD)}).items())]
+    for wrong in faults(folder, kind):
+        raise UserMistake(wrong)
+    data = (folder / CARD).read_bytes()
+    card = parsed(kind, data, folder / CARD)
+    digests = card.files | {CARD: hashlib.sha256(data).hexdigest()}
+    lines = [f"{digest}  {name}\n" for name, digest in sorted(digests.items())]
     version = hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
     return Verified(folder, draft(version) if card.draft or not card.evaluation else version, card)
 
@@ -188,7 +196,7 @@ def verified(folder: Path, kind: type[_Card]) -> Verified[_Card]:
 def faults(folder: Path, kind: type[CardBasics]) -> Iterator[str]:
     """All that is wrong with a directory, each with its file and its place there. Reads every byte.
 
-    A file is judged by its name, its first bytes, its digest, then its content: the first that is wrong is told.
+    A file is judged by its name, its first bytes, its content, then its digest: the first that is wrong is told.
     """
     if not (folder / CARD).is_file():
         yield f"{folder} is not a model directory: {CARD} is missing"
@@ -198,27 +206,19 @@ def faults(folder: Path, kind: type[CardBasics]) -> Iterator[str]:
     named = {} if wrong else read_json(kind, folder / CARD).files
     yield from (f"{folder / name}: named in {CARD}, and missing" for name in named if not (folder / name).is_file())
     for path in files_of(folder):
-        if fault := _fault(path, None if wrong else named.get(path.name, "")):
-            yield f"{path}: {fault}" if not fault.startswith("was ") else f"{path} {fault}"
-    if CONFIG in named and not any(name.endswith(".safetensors") for name in named):
+        if why := fault(path):
+            yield f"{path}: {why}"
+        elif not wrong and path.name != CARD:
+            yield from _changed(path, named.get(path.name, ""))
+    if CONFIG in named and not any(map(is_weights, named)):
         yield f"{folder} is not a model directory: *.safetensors is missing"
 
 
-def _fault(path: Path, digest: str | None) -> str | None:
-    """What is wrong with one file; `digest`: the card's, "" where it has none, None where the card can't be read."""
-    if path.is_dir():
-        return "a folder, and a model directory has none"
-    if why := refused(path.name) or disguised(path):
-        return why
-    if path.name != CARD and digest is not None and digest != (found := sha256(path)):
-        missing = f'not among the files of {CARD}; if it belongs here, add "{path.name}": "{found}"'
-        return f"was changed: its digest is not the one in {CARD}" if digest else missing
-    return unreadable(path)
-
-
-def shipped() -> list[Path]:
-    """The directories that come with the package."""
-    return sorted(path.parent for path in SHIPPED.glob(f"*/{CONFIG}"))
+def _changed(path: Path, digest: str) -> Iterator[str]:
+    """Whether the card's digest is another; it is "" where the card has none."""
+    if digest != (found := sha256(path)):
+        missing = f': not among the files of {CARD}; if it belongs here, add "{path.name}": "{found}"'
+        yield f"{path} was changed: its digest is not the one in {CARD}" if digest else f"{path}{missing}"
 
 
 def write_json(model: BaseModel, path: Path) -> None:
@@ -228,9 +228,15 @@ def write_json(model: BaseModel, path: Path) -> None:
 
 def read_json(kind: type[_Model], path: Path) -> _Model:
     """The file as `kind`; UserMistake with the file, the place in it and what is wrong there."""
-    for mistake in mistakes(kind, path):
-        raise UserMistake(mistake)
-    return kind.model_validate_json(path.read_bytes())
+    return parsed(kind, path.read_bytes(), path)
+
+
+def parsed(kind: type[_Model], data: bytes, path: Path) -> _Model:
+    """What was read from `path`, as `read_json` has it."""
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        raise UserMistake(next(_told(error, path))) from None
 
 
 def mistakes(kind: type[BaseModel], path: Path) -> Iterator[str]:
@@ -238,5 +244,9 @@ def mistakes(kind: type[BaseModel], path: Path) -> Iterator[str]:
     try:
         kind.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        for each in error.errors():
-            yield f"{path}: {'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}"
+        yield from _told(error, path)
+
+
+def _told(error: ValidationError, path: Path) -> Iterator[str]:
+    for each in error.errors():
+        yield f"{path}: {'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}"

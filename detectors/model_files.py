@@ -20,9 +20,18 @@ _REFUSED: Final = {
     **dict.fromkeys((".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".dill"), _PICKLE),
     **dict.fromkeys((".py", ".pyc", ".pyx", ".so", ".dll", ".dylib", ".sh", ".ipynb"), _CODE),
 }
+_REFUSED_NAMES: Final = {"adapter_config.json": "an adapter of peft's, which transformers would merge unasked"}
+LARGEST_TEXT: Final = 256 << 20  # bytes: of everything but weights, which is read whole
 _PICKLE_PROTOCOLS: Final = frozenset({b"\2", b"\3", b"\4", b"\5"})  # 0 and 1 begin with no mark, but are no JSON either
 _ZIP: Final = b"PK\x03\x04"
 _LEGAL: Final = ("LICENSE", "LICENCE", "NOTICE", "USE_POLICY", "COPYING")  # files without a suffix
+
+
+def fault(path: Path) -> str | None:
+    """What is wrong with a file whatever its digest: by its name, its first bytes, its content; None if nothing is."""
+    if path.is_dir():
+        return "a folder, and a model directory has none"
+    return refused(path.name) or disguised(path) or unreadable(path)
 
 
 def refused(name: str) -> str | None:
@@ -30,8 +39,8 @@ def refused(name: str) -> str | None:
     if not re.fullmatch(NAME, name):
         return "a name that no file of a model directory has"
     suffix = Path(name).suffix.lower()
-    if suffix in _REFUSED:
-        return _REFUSED[suffix]
+    if why := _REFUSED.get(suffix) or _REFUSED_NAMES.get(name.lower()):
+        return why
     return None if suffix in _READERS or name.upper().startswith(_LEGAL) else _OTHER
 
 
@@ -51,10 +60,17 @@ def unreadable(path: Path) -> str | None:
 
     Of safetensors the header is read: names, types, shapes, and that they fill the file exactly.
     """
+    if not is_weights(path.name) and path.stat().st_size > LARGEST_TEXT:
+        return f"larger than {LARGEST_TEXT >> 20} MiB, and only weights are"
     try:
         return _READERS.get(path.suffix.lower(), _text)(path)
     except (ValueError, SafetensorError, RecursionError) as error:
         return f"not readable: {' '.join(str(error).split())[:200]}"
+
+
+def is_weights(name: str) -> bool:
+    """Whether a file of this name holds weights."""
+    return name.lower().endswith(".safetensors")
 
 
 def files_of(folder: Path) -> Iterator[Path]:

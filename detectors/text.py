@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors.torch import load_file
+from safetensors.torch import load
 
 from detectors.budget import Budget
 from detectors.calibration import Platt
@@ -56,7 +56,7 @@ class TextDetector:
 
     def __init__(self, directory: ModelDirectory, options: Options) -> None:
         foundation = Foundation(directory.config.base.base(), directory.config.base.kind)
-        tensors, adapter = load_file(directory.weights), directory.config.adapter
+        tensors, adapter = load(directory.weights), directory.config.adapter
         self.version = directory.version
         self.languages: frozenset[str] | None = frozenset(map(primary, directory.card.languages))
         self.categories: tuple[str, ...] = tuple(directory.config.categories)

@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenize
 
 from detectors.base_models import sha256
 from detectors.calibration import Platt
-from detectors.model_files import files_of, refused, unreadable
+from detectors.model_files import fault, files_of
 from schemas.categories import Category
 from schemas.errors import UserMistake
 
@@ -98,8 +98,8 @@ def _version(options: JointOptions) -> str:
         raise UserMistake(f"joint.model: {options.model} is no folder")
     digests = dict[str, str]()
     for path in files_of(options.model):
-        if path.is_dir() or (why := refused(path.name) or unreadable(path)):
-            raise UserMistake(f"joint.model: {path}: {'a folder' if path.is_dir() else why}")
+        if why := fault(path):
+            raise UserMistake(f"joint.model: {path}: {why}")
         digests[path.name] = sha256(path)
     said = [digests, options.model_dump(mode="json", exclude={"model"})]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]

@@ -17,7 +17,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from transformers.utils.logging import disable_progress_bar
 
-from detectors.base_models import Base, locate, sha256
+from detectors.base_models import Base, check_alone, locate, sha256
 from detectors.model_cache import cache
 from schemas.errors import UserMistake
 
@@ -30,15 +30,19 @@ PACKAGE: Final = Base(
     files={GGUF: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"},
 )
 NAME: Final = "smollm2-135m-instruct"
-FILES: Final = {  # of the converted directory: what the scores depend on
+FILES: Final = {  # of the converted directory, which transformers loads whole
+    "chat_template.jinja": "872be49dbb638044ad01b60388f48d469ff2980e5f0dccdc22ec907db54d0788",
+    "config.json": "2299e7ad2a5dbd617ffb7ee5607a162ac7f5baffaaf15f7959d45762f314002f",
+    "generation_config.json": "371bbd21a2e8c8a48325aeaabfe0acff6e76c8fd7c08152c40fe956c96253965",
     "model.safetensors": "a672150fb4f99d7c8f4168cecdd464069c0ef3a37d8113f22ddb9d48031d03cd",
     "tokenizer.json": "bf346d64f6f0fbcefb4c1b6928a98241467dff36c6fbae5fe1785c4ff90667f4",
+    "tokenizer_config.json": "156c41a2e14e6e6bd4286c506c38ee883a78e0f5ce165ad9bf63fe73ebf9e974",
 }
 _END: Final = "<|im_end|>"  # the GGUF's metadata has the start of a turn instead
 
 
 def base_folder() -> Path:
-    """The converted directory, made if it is not there yet; its digests are checked either way.
+    """The converted directory, made if it is not there yet; either way it holds FILES and nothing else.
 
     Raises UserMistake if the package or a library to convert it is missing, or a file has another digest.
     """
@@ -51,6 +55,7 @@ def base_folder() -> Path:
         path = folder / name
         if not path.is_file() or sha256(path) != digest:
             raise UserMistake(f"{path} was changed or is half written: remove {folder}, it is then made again")
+    check_alone(folder, FILES)
     return folder
 
 

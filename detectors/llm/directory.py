@@ -14,18 +14,19 @@ from typing import Final, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
+from safetensors.torch import load
+from torch import Tensor
 
-from detectors.base_models import locate
+from detectors.base_models import locate, verified_bytes
 from detectors.calibration import Platt
 from detectors.llm import base
-from detectors.llm.model import check_folder
 from detectors.llm.prompt import Message
 from detectors.model_directory import (
     CARD,
     Calibration,
     CardBasics,
     FetchedBase,
-    read_json,
+    parsed,
     verified,
 )
 from schemas.categories import Category
@@ -101,16 +102,22 @@ class GuardDirectory(_Strict):
             return self.folder
         if isinstance(self.guard.base, str):
             return base.base_folder()
-        folder = locate(self.guard.base.base())
-        check_folder(folder)
-        return folder
+        return locate(self.guard.base.base())
+
+    def adapter(self) -> dict[str, Tensor]:
+        """Its tensors, from bytes that are verified as they are read; none where the guard has no adapter."""
+        if self.guard.adapter is None:
+            return {}
+        name = self.guard.adapter.file
+        return load(verified_bytes(self.folder / name, self.card.files[name]))
 
 
 def open_guard(folder: Path) -> GuardDirectory:
     """Read and verify: a changed byte in any file is a UserMistake, as is a pickle, code, or a pointer to code."""
     if not (folder / GUARD).is_file():
         raise UserMistake(f"{folder} is not a guard's directory: {GUARD} is missing")
-    found, guard = verified(folder, GuardCard), read_json(Guard, folder / GUARD)
+    found = verified(folder, GuardCard)
+    guard = parsed(Guard, found.content(GUARD), folder / GUARD)
     needed = (guard.adapter.file,) if guard.adapter else ()
     for name in (*needed, *(_MODEL if guard.base is None else ())):
         if name not in found.card.files:

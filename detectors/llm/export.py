@@ -7,8 +7,6 @@ import shutil
 import sys
 from pathlib import Path
 
-from safetensors.torch import load_file
-
 from detectors.llm.directory import GuardDirectory, open_guard
 from detectors.llm.guard import DEFAULT_MODEL
 from detectors.llm.model import load_causal, merge_adapter
@@ -22,7 +20,7 @@ def export(directory: GuardDirectory, out: Path) -> None:
     base = directory.base()
     model = load_causal(base, "sdpa")
     if adapter := directory.guard.adapter:
-        merge_adapter(model, load_file(directory.folder / adapter.file), adapter.alpha / adapter.rank)
+        merge_adapter(model, directory.adapter(), adapter.alpha / adapter.rank)
     model.save_pretrained(out)
     for path in [*base.glob("tokenizer*"), *base.glob("chat_template*")]:
         shutil.copyfile(path, out / path.name)

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors.torch import load_file
 
 from detectors.budget import within_budget
 from detectors.interface import Answer
@@ -135,7 +134,7 @@ def _loaded(directory: GuardDirectory, folder: Path, labels: Sequence[int], prec
     """The model with its adapter merged in float32, then cut down to the verdicts and taken to its precision."""
     model = load_causal(folder, ATTENTION)
     if adapter := directory.guard.adapter:
-        merge_adapter(model, load_file(directory.folder / adapter.file), adapter.alpha / adapter.rank)
+        merge_adapter(model, directory.adapter(), adapter.alpha / adapter.rank)
     only_labels(model, labels, precision)
     return model
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
-from detectors.model_files import disguised, refused, unreadable
+from detectors.model_files import fault, files_of
 from schemas.errors import UserMistake
 
 
@@ -21,15 +21,11 @@ def check_folder(folder: Path) -> None:
     """UserMistake, with the file's name, unless the folder holds safetensors and configuration, and no code."""
     if not (folder / "config.json").is_file():
         raise UserMistake(f"{folder} is not a model directory: config.json is missing")
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and (why := refused(path.name) or disguised(path) or _pointing(path)):
+    for path in files_of(folder):
+        if why := fault(path):
             raise UserMistake(f"{path}: {why}")
     if not any(folder.glob("*.safetensors")):
         raise UserMistake(f"{folder}: no *.safetensors here, and nothing else is loaded")
-
-
-def _pointing(path: Path) -> str | None:
-    return unreadable(path) if path.suffix == ".json" else None
 
 
 def load_causal(folder: Path, attention: str, dtype: torch.dtype = torch.float32) -> Any:

@@ -10,14 +10,16 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from detectors.base_models import sha256
 from detectors.conformance import Conformance
 from detectors.interface import DetectorSpec
 from detectors.items import Items
-from detectors.llm.guard import GuardDetector, build
+from detectors.llm.base import FILES
+from detectors.llm.guard import DEFAULT_MODEL, GuardDetector, build
 from detectors.llm.prompt import Neutraliser, views
 from schemas.errors import UserMistake
 from schemas.statuses import Status
-from tests.unit.tiny_guard import POLICIES, SPECIAL, describe, make
+from tests.unit.tiny_guard import GUARD, POLICIES, SPECIAL, describe, make
 
 TEXTS = ["they deceive the user", "people", "3 words, é and 🔪", "contempt " * 120]
 
@@ -111,6 +113,32 @@ def test_a_configuration_that_points_to_code_is_refused(copy: Path):
     describe(copy)
     with pytest.raises(UserMistake, match="auto_map"):
         guard(copy)
+
+
+def test_a_base_elsewhere_is_verified_whole_and_scores_the_same(copy: Path, tmp_path: Path):
+    """A git clone or a downloader leaves hidden files, which nothing reads; of the others each has a digest."""
+    asked = tmp_path / "asked"
+    asked.mkdir()
+    (copy / "guard.json").unlink()
+    (copy / ".git").mkdir()
+    (copy / ".git" / "hook.sh").write_text("echo")
+    files = {path.name: sha256(path) for path in copy.iterdir() if path.is_file() and path.name != "card.json"}
+    (asked / "guard.json").write_text(json.dumps(GUARD | {"base": {"source": str(copy), "files": files}}))
+    describe(asked)
+    assert np.isfinite(guard(asked).margins(TEXTS, quiet)).all()
+    for name, said in (("special_tokens_map.json", "not among the named files"), ("notes.txt", "not among")):
+        (copy / name).write_text("{}")
+        with pytest.raises(UserMistake, match=rf"{name}: {said}"):
+            guard(asked)
+        (copy / name).unlink()
+    (copy / "config.json").write_text("{}")
+    with pytest.raises(UserMistake, match=r"config\.json is not the file"):
+        guard(asked)
+
+
+def test_the_shipped_card_names_every_file_of_the_converted_base():
+    card = json.loads((DEFAULT_MODEL / "card.json").read_text())
+    assert card["training"]["base"]["converted"] == FILES
 
 
 @pytest.mark.parametrize(

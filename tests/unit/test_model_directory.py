@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from safetensors import safe_open
 
-from detectors.base_models import locate
-from detectors.model_directory import CARD, CONFIG, WEIGHTS, open_directory, shipped
+from detectors.base_models import Base, locate, sha256
+from detectors.foundation import Foundation
+from detectors.model_directory import CARD, CONFIG, WEIGHTS, BaseConfig, FetchedBase, open_directory
 from detectors.text import DEFAULT_MODEL, build
 from schemas.errors import UserMistake
 
@@ -76,7 +78,44 @@ def test_a_missing_base_package_comes_with_the_command_that_brings_it():
         locate(base.base())
 
 
-@pytest.mark.parametrize("model", shipped(), ids=lambda path: path.name)
+def fetched(folder: Path) -> Base:
+    """A base's folder with a draft's card, a hidden file and a downloader's cache, as it is named in a model."""
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / CARD).write_text("{}")
+    (folder / ".gitattributes").write_text("")
+    (folder / ".cache").mkdir()
+    return FetchedBase(source=str(folder), files={"config.json": sha256(folder / "config.json")}).base()
+
+
+def test_a_folder_that_is_loaded_whole_holds_what_is_named_and_hidden_files(tmp_path: Path):
+    base = fetched(tmp_path / "base")
+    assert locate(base) == tmp_path / "base"
+    (tmp_path / "base" / "tokenizer_config.json").write_text("{}")
+    with pytest.raises(UserMistake, match=r"tokenizer_config\.json: not among the named files"):
+        locate(base)
+
+
+@pytest.mark.parametrize("kind", [BaseConfig, FetchedBase])
+def test_a_base_without_digests_is_none(kind: type[BaseConfig | FetchedBase]):
+    given = {"package": "p", "version": "1", "module": "m", "folder": "."} if kind is BaseConfig else {"source": "/x"}
+    with pytest.raises(ValidationError, match="files"):
+        kind.model_validate(given | {"files": {}})
+
+
+def test_what_is_read_of_a_base_has_a_digest(tmp_path: Path):
+    with pytest.raises(UserMistake, match=r"no digest of model\.safetensors"):
+        Foundation(fetched(tmp_path / "base"), "transformers")
+
+
+def test_the_bytes_that_are_loaded_are_those_that_were_verified(folder: Path):
+    directory = open_directory(folder)
+    (folder / WEIGHTS).write_bytes(bytes(8))
+    with pytest.raises(UserMistake, match=f"{WEIGHTS} was changed"):
+        _ = directory.weights
+
+
+@pytest.mark.parametrize("model", [DEFAULT_MODEL], ids=lambda path: path.name)
 def test_what_ships_is_small_described_and_free_of_paths(model: Path):
     directory = open_directory(model)
     assert sum(file.stat().st_size for file in model.iterdir()) < 3_000_000
@@ -86,7 +125,7 @@ def test_what_ships_is_small_described_and_free_of_paths(model: Path):
     assert directory.card.evaluation["hatecheck"]["roc_auc"]["value"] > 0.85
     text = (model / CARD).read_text() + (model / CONFIG).read_text()
     assert not any(word in text for word in ("/home", "/work", "/tmp", "/root", "\\\\"))
-    with safe_open(directory.weights, "pt") as tensors:
+    with safe_open(model / WEIGHTS, "pt") as tensors:
         assert not tensors.metadata() or not any("/" in value for value in tensors.metadata().values())
 
 

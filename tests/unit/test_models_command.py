@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from detectors.model_directory import CARD, CONFIG, SHIPPED, WEIGHTS, open_directory, shipped
+from detectors.model_directory import CARD, CONFIG, SHIPPED, WEIGHTS, open_directory
+from detectors.text import DEFAULT_MODEL
 from safestream.cli import run
 
-TEXT_MODEL = shipped()[0]
+TEXT_MODEL = DEFAULT_MODEL
 SHIPPED_MODELS = [card.parent for card in SHIPPED.glob(f"*/{CARD}")]
 
 
@@ -155,6 +156,18 @@ def test_an_archive_of_torch_save_is_found_out(folder: Path, capsys: pytest.Capt
 def test_code_is_refused_by_name(folder: Path, name: str, capsys: pytest.CaptureFixture[str]):
     added(folder, name, b"print('this must never be printed')")
     assert lines_of_verify(folder, capsys) == [f"{folder}/{name}: code, and a model directory holds none: none is run"]
+
+
+def test_an_adapter_that_transformers_would_merge_unasked_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]):
+    added(folder, "adapter_config.json", b'{"base_model_name_or_path": "elsewhere"}')
+    assert lines_of_verify(folder, capsys)[0].startswith(f"{folder}/adapter_config.json: an adapter of peft's")
+
+
+def test_hidden_files_and_folders_are_not_looked_at(folder: Path, capsys: pytest.CaptureFixture[str]):
+    (folder / ".gitattributes").write_text("")
+    (folder / ".git").mkdir()
+    (folder / ".git" / "hook.py").write_text("print('this must never be printed')")
+    assert run(["models", "verify", str(folder)]) == 0, capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
