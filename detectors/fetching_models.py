@@ -18,13 +18,13 @@ from pydantic import ValidationError
 from detectors.model_cache import place_of
 from detectors.model_directory import CARD, CardBasics, read_json, write_json
 from detectors.model_draft import SOURCE, draft_card
-from detectors.model_files import refused
+from detectors.model_files import LARGEST_TEXT, is_weights, refused
 from detectors.model_inventory import AnyCard, directory_faults
 from detectors.model_sources import File, Source, open_source
 from schemas.errors import UserMistake
 
 Report = Callable[[int, int], None]  # bytes so far, bytes altogether (0: not known)
-_WEIGHTS: Final = ".safetensors"
+_CARD_BYTES: Final = 4 << 20  # a card is read whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def fetch(address: str, target: Path | None, report: Report) -> Fetched:
 
 def _plan(source: Source) -> _Plan:
     """With a card exactly what it names; else everything that a model directory may hold, if there are weights."""
-    if (card := source.read(CARD)) is not None:
+    if (card := source.read(CARD, _CARD_BYTES)) is not None:
         names = _named(source, card)
         for name in names:
             if why := refused(name):
@@ -84,10 +84,10 @@ def _plan(source: Source) -> _Plan:
         raise UserMistake(f"{source.address}: no {CARD} there, and a web server can't be asked which files there are")
     found = source.listing()
     left_out = {name: why for name in sorted(found) if (why := refused(name))}
-    taken = {name: file for name, file in found.items() if name not in left_out and not name.startswith(".")}
-    if not any(name.endswith(_WEIGHTS) for name in taken):
+    taken = {name: file for name, file in found.items() if name not in left_out}
+    if not any(map(is_weights, taken)):
         why = "; ".join(f"{name}: {why}" for name, why in left_out.items() if Path(name).suffix)
-        raise UserMistake(f"{source.address}: no *{_WEIGHTS} there" + (f" ({why})" if why else ""))
+        raise UserMistake(f"{source.address}: no *.safetensors there" + (f" ({why})" if why else ""))
     return _Plan(taken, left_out, None)
 
 
@@ -120,16 +120,24 @@ def _check_room(folder: Path, plan: _Plan) -> None:
 def _take(source: Source, plan: _Plan, folder: Path, report: Report) -> None:
     done, total = 0, sum(file.size for file in plan.files.values())
     for name, file in plan.files.items():
-        digest = hashlib.sha256()
+        before, digest = done, hashlib.sha256()
         with (folder / name).open("wb") as written:
-            for piece in source.pieces(name):
+            for piece in source.pieces(name, _most(name, file, folder)):
                 written.write(piece)
                 digest.update(piece)
                 report(done := done + len(piece), total)
+        if file.size and file.size != done - before:
+            raise UserMistake(f"{source.address}/{name}: {done - before} bytes came, {file.size} were announced")
         if file.sha256 and file.sha256 != digest.hexdigest():
             raise UserMistake(f"{source.address}/{name}: what came is not the file whose digest is told there")
     if plan.card is not None:
         (folder / CARD).write_bytes(plan.card)
+
+
+def _most(name: str, file: File, folder: Path) -> int:
+    """Bytes that a file may have: where the place doesn't say its size, half of what the disk has left."""
+    most = file.size or shutil.disk_usage(folder).free // 2
+    return most if is_weights(name) else min(most, LARGEST_TEXT)
 
 
 def _complete(folder: Path, plan: _Plan, source: Source, name: str) -> None:

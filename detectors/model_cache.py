@@ -1,5 +1,6 @@
 """Where fetched models lie: a folder for each, in the user's cache."""
 
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -17,10 +18,14 @@ def cache() -> Path:
 def place_of(source: str) -> Path:
     """The folder in the cache for what is fetched from `source`; a folder on this machine is its own place.
 
-    hf://owner/name@revision → owner--name@revision; of any other address its last part.
+    hf://owner/name@revision → owner--name@revision; of any other address its last part and a hash of the whole, for
+    two addresses may end alike.
     """
     if "://" not in source:
         return Path(source).expanduser()
-    address = source.partition("://")[2].strip("/")
-    name = address.replace("/", "--") if source.startswith(HUB) else address.rpartition("/")[2]
+    source = source.rstrip("/")
+    if source.startswith(HUB):
+        name = source.removeprefix(HUB).replace("/", "--")  # which no owner and no name has
+    else:
+        name = f"{source.rpartition('/')[2]}-{hashlib.sha256(source.encode()).hexdigest()[:8]}"
     return cache() / _AWKWARD.sub("-", name).lstrip(".")

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final
 
 import fsspec
@@ -46,23 +47,25 @@ class Source:
             found = self._files.ls(self._root, detail=True)
         return {each["name"].rpartition("/")[2]: _file(each) for each in found if each["type"] == "file"}
 
-    def read(self, name: str) -> bytes | None:
-        """A small file, whole; None if there is none of that name."""
+    def read(self, name: str, most: int) -> bytes | None:
+        """A small file, whole; None if there is none of that name, UserMistake if it has more than `most` bytes."""
         try:
-            with _told(f"{self.address}/{name}"):
-                return bytes(self._files.cat_file(self._path(name)))
+            self.about(name)
         except _MissingError:
             return None
+        return b"".join(self.pieces(name, most))
 
     def about(self, name: str) -> File:
         """One file's details."""
         with _told(f"{self.address}/{name}"):
             return _file(self._files.info(self._path(name)))
 
-    def pieces(self, name: str) -> Iterator[bytes]:
-        """The file, in order."""
+    def pieces(self, name: str, most: int) -> Iterator[bytes]:
+        """The file, in order. UserMistake as soon as it has more than `most` bytes, whatever the place says."""
         with _told(f"{self.address}/{name}"), self._files.open(self._path(name), "rb", **self._reading) as file:
             while piece := file.read(_PIECE):
+                if (most := most - len(piece)) < 0:
+                    raise UserMistake(f"{self.address}/{name}: more bytes than announced or allowed")
                 yield piece
 
     def _path(self, name: str) -> str:
@@ -111,6 +114,9 @@ def _told(address: str) -> Iterator[None]:
     except (UserMistake, ImportError):
         raise
     except FileNotFoundError as error:
+        cause = error.__cause__  # the web's driver says "not found" of whatever goes wrong
+        if type(cause).__module__.startswith("aiohttp") and getattr(cause, "status", 0) != HTTPStatus.NOT_FOUND:
+            raise UserMistake(f"{address}: can't be fetched{_cause(error)}") from None
         raise _MissingError(f"{address}: not there{_cause(error)}") from None
     except Exception as error:  # noqa: BLE001
         raise UserMistake(f"{address}: can't be fetched: {_words(error)}") from None

@@ -21,6 +21,7 @@ class Hub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.folder = folder
         self.lies_about: str | None = None  # a file whose digest is told wrong
+        self.understates: str | None = None  # a file whose size is told too small
         self.gated = False
 
     @property
@@ -36,8 +37,9 @@ class Hub(ThreadingHTTPServer):
             return {"type": "directory", "path": path.name, "oid": "0" * 40}
         content = path.read_bytes()
         digest = "0" * 64 if path.name == self.lies_about else hashlib.sha256(content).hexdigest()
-        lfs = {"lfs": {"oid": digest, "size": len(content), "pointerSize": 130}} if len(content) > LARGE else {}
-        return {"type": "file", "path": path.name, "size": len(content), "oid": "0" * 40} | lfs
+        size = 10 if path.name == self.understates else len(content)
+        lfs = {"lfs": {"oid": digest, "size": size, "pointerSize": 130}} if len(content) > LARGE else {}
+        return {"type": "file", "path": path.name, "size": size, "oid": "0" * 40} | lfs
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -5,7 +5,9 @@ import json
 import pickle
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -17,7 +19,7 @@ from huggingface_hub import constants
 from safetensors.numpy import save_file
 
 from detectors.base_models import locate, sha256
-from detectors.model_cache import cache
+from detectors.model_cache import cache, place_of
 from detectors.model_directory import CARD, CONFIG, WEIGHTS, BaseConfig, open_directory, verified
 from detectors.model_inventory import AnyCard
 from detectors.text import DEFAULT_MODEL, build
@@ -64,6 +66,15 @@ def web(tmp_path: Path) -> Iterator[str]:
     """A web server that serves `tmp_path`."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
+        def do_GET(self):
+            if not self.path.startswith("/endless/"):
+                return super().do_GET()
+            self.send_response(200)  # and no length
+            self.end_headers()
+            with suppress(OSError):  # whoever asked has had enough
+                while True:
+                    self.wfile.write(bytes(1 << 16))
+
         def log_message(self, *_: Any):
             pass
 
@@ -110,10 +121,22 @@ def test_a_folder_a_bucket_and_a_web_server_give_the_same_model(tmp_path: Path, 
 def test_it_goes_to_the_cache_and_is_known_there_by_its_name(capsys: pytest.CaptureFixture[str]):
     address = put(DEFAULT_MODEL, "memory://bucket/models/mine")
     assert run(["models", "fetch", address]) == 0
-    assert (cache() / "mine" / CARD).is_file()
+    [folder] = cache().iterdir()
+    assert folder.name.startswith("mine-")
     capsys.readouterr()
-    assert run(["models", "verify", "mine"]) == 0
-    assert str(cache() / "mine") in capsys.readouterr().out
+    assert run(["models", "verify", folder.name]) == 0
+    assert str(folder) in capsys.readouterr().out
+
+
+def test_addresses_that_end_alike_have_folders_of_their_own():
+    sources = [f"{start}/mine" for start in ("memory://a", "memory://b", "https://a.example", "https://a.example/b")]
+    assert len({place_of(source) for source in sources}) == len(sources)
+    assert place_of(f"{sources[0]}/") == place_of(sources[0])
+
+
+def test_an_endless_card_is_not_read_to_its_end(web: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    said = mistake([f"{web}/endless", "--to", str(tmp_path / "mine")], capsys)
+    assert f"{CARD}: more bytes than announced or allowed" in said
 
 
 def test_fetching_again_changes_nothing_and_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -170,6 +193,18 @@ def test_a_draft_that_was_filled_in_has_a_version_of_its_own_and_is_left_alone(h
     assert "mine" in verified(to, AnyCard).card.evaluation
 
 
+BOMB = "\n".join(["a: &a [x, x, x]", *(f"{b}: &{b} [*{a}, *{a}, *{a}]" for a, b in pairwise("abcdefghijklmnop"))])
+
+
+@pytest.mark.parametrize(
+    "head", [f"{BOMB}\nlicense: *p\nlanguage: *p", "license: " + "[" * 5000, "license: 2024-99-99", "a: *b"]
+)
+def test_a_stranger_s_readme_can_t_make_a_card_large_nor_fail(hubs: Path, tmp_path: Path, head: str):
+    (hubs / "README.md").write_text(f"---\n{head}\n---\n")
+    assert run(["models", "fetch", str(hubs), "--to", str(tmp_path / "mine")]) == 0
+    assert (tmp_path / "mine" / CARD).stat().st_size < 2000
+
+
 def test_without_safetensors_the_pickles_are_named(hubs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (hubs / WEIGHTS).unlink()
     error = mistake([str(hubs), "--to", str(tmp_path / "mine")], capsys)
@@ -213,7 +248,7 @@ def test_fetched_base_weights_score_as_those_of_the_package(tmp_path: Path):
     one = _text_model(tmp_path / "one", MINILM.model_dump())
     other = _text_model(tmp_path / "other", {"source": address, "files": MINILM.files})
     np.testing.assert_array_equal(_logits(one), _logits(other))
-    shutil.rmtree(cache() / "minilm")
+    shutil.rmtree(place_of(address))
     with pytest.raises(UserMistake, match=f"base weights missing: safestream models fetch {address}"):
         build({"model": other, "device": "cpu"})
 
@@ -262,6 +297,12 @@ def test_a_file_that_is_not_what_the_hub_says_is_refused(hub: Hub, tmp_path: Pat
     error = mistake(["hf://maker/model", "--to", str(tmp_path / "mine")], capsys)
     assert f"{WEIGHTS}: what came is not the file" in error
     assert not (tmp_path / "mine").exists()
+
+
+def test_no_more_is_taken_than_was_announced(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    hub.understates = WEIGHTS
+    assert f"{WEIGHTS}: more bytes than announced" in mistake(["hf://maker/model", "--to", str(tmp_path / "m")], capsys)
+    assert not (tmp_path / "m").exists()
 
 
 def test_what_a_hub_has_not_is_one_line(hub: Hub, capsys: pytest.CaptureFixture[str]):
