@@ -50,7 +50,6 @@ class Options(BaseModel):
 class TextDetector:
     """See `detectors.interface.Detector`. Not thread-safe."""
 
-    name: Final = "text"
     modalities: Final = ("text",)
     cost_ms: Final = 8.0
 

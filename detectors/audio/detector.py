@@ -53,7 +53,6 @@ class Options(BaseModel):
 class AudioDetector:
     """See `detectors.interface.Detector`. Not thread-safe."""
 
-    name: Final = "audio"
     modalities: Final = (Role.AUDIO.value,)
     cost_ms: Final = 3000.0
 

@@ -56,7 +56,6 @@ class Options(BaseModel):
 class ImageDetector:
     """See `detectors.interface.Detector`. Not thread-safe."""
 
-    name: Final = "image"
     modalities: Final = (Role.IMAGE.value,)
     languages: Final = None  # pictures have none; of text in them the text detector decides
     cost_ms: Final = 300.0

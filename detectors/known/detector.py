@@ -59,7 +59,6 @@ class Options(BaseModel):
 class KnownContentDetector:
     """See `detectors.interface.Detector`."""
 
-    name: Final = "known"
     modalities: Final = (Role.IMAGE.value, Role.AUDIO.value, Role.VIDEO.value)
     languages: Final = None
     cost_ms: Final = 5.0

@@ -47,7 +47,6 @@ class Options(BaseModel):
 class GuardDetector:
     """See `detectors.interface.Detector`. Not thread-safe."""
 
-    name: Final = "llm"
     modalities: Final = ("text",)
 
     def __init__(self, directory: GuardDirectory, options: Options) -> None:

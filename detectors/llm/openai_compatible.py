@@ -55,7 +55,6 @@ class Options(BaseModel):
 class RemoteGuard:
     """See `detectors.interface.Detector`. The scores of a server with verdicts only are 0 and 1."""
 
-    name: Final = "openai_compatible"
     modalities: Final = ("text",)
     cost_ms: Final = 1000.0  # of waiting
 
