@@ -229,6 +229,11 @@ class Zygote:
         """Whether another child has a slot."""
         return bool(self._free)
 
+    @property
+    def owing(self) -> bool:
+        """Whether a child that was asked for has not come."""
+        return len(self._free) + len(self._slots) < SLOTS
+
     def fork(self) -> None:
         """Ask for a fresh child; it arrives as a `Birth`."""
         self._say({"fork": self._free.pop()})
@@ -269,7 +274,7 @@ class Zygote:
     def _say(self, message: dict[str, Any]) -> None:
         try:
             self.control.sendall(json.dumps(message).encode() + b"\n")
-        except OSError:  # gone: `receive` says so
+        except OSError:  # gone, or full since it is stuck: the pump notices either
             return
 
     def end(self) -> None:

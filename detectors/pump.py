@@ -22,7 +22,8 @@ _TICK: Final = 0.02  # seconds between looks at silence and memory, while someth
 _REST: Final = 0.25  # … while nothing is
 _STANDSTILL: Final = 1.0  # seconds between two looks which show that this process itself stood still
 _DEATH_REPORT: Final = 2.0  # seconds from a closed socket to the zygote's word on why
-_TROUBLE: Final = 60.0  # seconds: a zygote lost again within them means the device, not chance
+_TROUBLE: Final = 60.0  # seconds: a zygote lost again within them, or while loading, means the device, not chance
+_FORK_LASTS: Final = 10.0  # seconds without a word from a zygote that owes a child: it is stuck
 _RETRY: Final = 5.0  # seconds until the next attempt to start a zygote then
 
 Outbox = queue.SimpleQueue[Batch | Fatal]
@@ -58,6 +59,7 @@ class Pump:
         self._zygote_loaded = False
         self._zygote_lost = float("-inf")
         self._zygote_due = float("-inf")
+        self._zygote_silent = 0.0  # seconds, while it owes a child
         self._loading_until = float("inf")
         self._descriptions: tuple[Description, ...] = ()
         self._scheduler: Scheduler | None = None
@@ -101,8 +103,10 @@ class Pump:
             now = time.monotonic()
             self._ensure_zygote(now)
             self._watch(now)
-            if self._scheduler and self._zygote_loaded:
-                self._scheduler.dispatch(now)
+            if self._scheduler:
+                self._scheduler.advance()
+                if self._zygote_loaded:
+                    self._scheduler.dispatch(now)
             self._deliver()
             self._want_writes()
             busy = self._scheduler is not None and self._scheduler.busy
@@ -156,6 +160,7 @@ class Pump:
 
     def _hear(self) -> None:
         assert self._zygote is not None
+        self._zygote_silent = 0.0
         events = self._zygote.receive(time.monotonic())
         if events is None:
             self._lost_zygote("it ended")
@@ -196,7 +201,7 @@ class Pump:
         if not self._started:
             raise Fatal(f"the detector process was lost while starting: {why}")
         now = time.monotonic()
-        again = now - self._zygote_lost < _TROUBLE
+        again = not self._zygote_loaded or now - self._zygote_lost < _TROUBLE
         log.error("detector_process_lost", why=why, again=again)
         self._drop_zygote(self._zygote)
         self._zygote, self._zygote_lost, self._zygote_loaded = None, now, False
@@ -272,16 +277,22 @@ class Pump:
         if asleep < _TICK / 2:
             return
         self._looked = now
-        if self._scheduler:
-            for child, reason in self._scheduler.watch(now, asleep if asleep > _STANDSTILL else 0.0):
+        self._watch_zygote(asleep)
+        if self._scheduler is None:
+            return
+        lost = self._scheduler.watch(now, asleep if asleep > _STANDSTILL else 0.0)
+        late = [self._children[pid] for pid, closed in self._closed.items() if now - closed > _DEATH_REPORT]
+        for child, reason in [*lost, *((each, Reason.crashed) for each in late)]:
+            if child.pid in self._children:  # the loss of one may end the others
                 self._end_child(child)
                 self._scheduler.died(child, reason, now)
-        for pid, closed in list(self._closed.items()):
-            if now - closed > _DEATH_REPORT:
-                child = self._children[pid]
-                self._end_child(child)
-                assert self._scheduler is not None
-                self._scheduler.died(child, Reason.crashed, now)
+
+    def _watch_zygote(self, asleep: float) -> None:
+        """One that is asked for a child and says nothing, neither of births nor of deaths, forks no more."""
+        owing = self._zygote is not None and self._zygote.owing
+        self._zygote_silent = self._zygote_silent + min(asleep, _STANDSTILL) if owing else 0.0
+        if self._zygote_silent > _FORK_LASTS:
+            self._lost_zygote(f"no child within {_FORK_LASTS:.0f} s")
 
     def _want_writes(self) -> None:
         for child in self._children.values():

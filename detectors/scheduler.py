@@ -156,11 +156,14 @@ class Scheduler:
         """Who is lost, and why. `slept_over`: seconds the worker itself stood still."""
         return self._crew.lost(now, slept_over)
 
-    def dispatch(self, now: float) -> None:
-        """Give every idle process what it may do, ask for those that lack, end those that are not needed."""
+    def advance(self) -> None:
+        """Queue what has come due: who waited in vain for the answer to its like, and the later stages."""
         self._bulk.add_released()
         for batch, detector in self._stages.due():
             self._open(batch, detector)
+
+    def dispatch(self, now: float) -> None:
+        """Give every idle process what it may do, ask for those that lack, end those that are not needed."""
         self._dispatch(now, unrest=now - self._last_death <= _UNREST)
 
     def _open(self, batch: Batch, detector: int) -> None:

@@ -1,6 +1,7 @@
 """Clients of real detector processes, for tests: how to start one, what to send it, what comes back."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -59,3 +60,16 @@ def score(client: DetectorClient, batch: Events) -> Scores:
     """Submit a batch and wait for it."""
     client.submit(1, batch)
     return collect(client, 1)
+
+
+def zygote(worker: int) -> psutil.Process:
+    """The process that forks, of a worker."""
+    return next(p for p in psutil.Process(worker).children() if "detectors.process" in p.cmdline())
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> None:
+    """It comes true within so long."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

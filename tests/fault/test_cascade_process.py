@@ -1,5 +1,6 @@
 """The cascade through real processes: who is asked, in which order, and what happens when somebody fails."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from schemas.columns import Events, Scores
 from schemas.errors import UserMistake
 from schemas.statuses import Reason, Status
 from tests.event_columns import events
-from tests.fault.scoring import Start, collect, score, texts, tripwire
+from tests.fault.scoring import Start, collect, score, texts, tripwire, wait_until, zygote
 from tests.fault.tripwire import probability
 
 
@@ -75,6 +76,24 @@ def test_a_broken_dear_device_fails_what_is_asked_only(start: Start, tmp_path: P
         scores = score(client, events(said))
         assert (scores.reason[:, 1] == Reason.device).tolist() == asked(said)
         assert (scores.status[:, 0] == Status.scored).all()
+
+
+@pytest.mark.parametrize("later", [["dear"], ["tripwire", "dear"]], ids=["cascade", "second look"])
+def test_while_the_detectors_can_not_be_loaded_again_every_batch_comes_back(
+    start: Start, tmp_path: Path, later: list[str]
+):
+    loading = tmp_path / "loading"
+
+    def everybody(said: Events, _: Scores) -> NDArray[np.bool_]:
+        return np.ones((len(said), len(later)), bool)
+
+    client = start(tripwire(), tripwire(name="dear", loading=str(loading)), ask=everybody, later=later)
+    loading.write_text("raise", encoding="utf-8")
+    zygote(os.getpid()).kill()
+    wait_until(lambda: not client.healthy, 5)
+    for number in range(2):  # under way when the breakers open, and after
+        client.submit(number, events(texts(20)))
+        assert (collect(client, number, 20).reason == Reason.device).all()
 
 
 def test_who_can_not_say_whom_to_ask_asks_everybody(start: Start):

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from schemas.errors import Fatal, Overloaded, UserMistake
 from schemas.statuses import Reason, Status
 from tests.event_columns import events
 from tests.fault.memory_cgroup import memory_cgroup
-from tests.fault.scoring import Start, collect, detector_processes, score, texts, tripwire
+from tests.fault.scoring import Start, collect, detector_processes, score, texts, tripwire, wait_until, zygote
 from tests.fault.tripwire import EVIDENCE, MALFORMED, probability
 
 ROOT = Path(__file__).parents[2]
@@ -340,6 +340,33 @@ def test_the_zygote_is_replaced_when_it_is_killed(start: Start):
     assert_only_guilty_failed(collect(client, 1), said, {150: Reason.raised})
 
 
+@pytest.mark.parametrize("how", ["raise", "sleep"])
+def test_while_the_detectors_can_not_be_loaded_again_every_row_is_answered(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+):
+    monkeypatch.setattr("detectors.pump._TROUBLE", 0.0)  # as if loading took longer than that
+    loading = tmp_path / "loading"
+    client = start(tripwire(loading=str(loading)), settings=ProcessSettings(deadline_ms=1000, start_seconds=6.0))
+    with broken_device(loading, how):
+        zygote(os.getpid()).kill()
+        wait_until(lambda: not client.healthy, 5)
+        assert (score(client, events(texts(20))).reason == Reason.device).all()
+        assert not client.healthy
+    wait_until(lambda: client.healthy, 30)
+    assert_only_guilty_failed(score(client, events(texts(20))), texts(20), {})
+
+
+def test_a_zygote_that_is_stuck_is_replaced(start: Start):
+    client = start()
+    stuck = zygote(os.getpid())
+    scoring = stuck.children()
+    stuck.suspend()
+    for process in scoring:
+        process.kill()
+    assert_only_guilty_failed(score(client, events(texts(20))), texts(20), {})
+    assert not stuck.is_running()
+
+
 @pytest.mark.parametrize("how", ["idle", "hanging"])
 def test_nothing_is_left_when_the_worker_is_killed(how: str):
     program = (
@@ -411,16 +438,5 @@ def test_a_signal_from_the_terminal_does_not_reach_the_detectors(start: Start):
     assert client.restarts == 0
 
 
-def zygote(worker: int) -> psutil.Process:
-    return next(p for p in psutil.Process(worker).children() if "detectors.process" in p.cmdline())
-
-
 def newest_child(worker: int) -> psutil.Process:
     return max(zygote(worker).children(), key=lambda p: p.memory_info().rss and p.cpu_times().user)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

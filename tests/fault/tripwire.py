@@ -9,6 +9,7 @@ Factory: `tests.fault.tripwire:build`. Options:
     broken        path: while the file exists the device is broken in the way that the file says, on any text
     modalities    what it reads, ["text"]
     journal       path: each text it is given is written there as a line, canaries too
+    loading       path: while the file exists the factory fails in the way that the file says
     sticky        true: after one exception every call of this process raises, as CUDA does after an assertion
 """
 
@@ -56,7 +57,10 @@ class TripwireDetector:
         sticky: bool = False,
         journal: str = "",
         modalities: Sequence[str] = ("text",),
+        loading: str = "",
     ) -> None:
+        if loading and Path(loading).exists():
+            WAYS[Path(loading).read_text(encoding="utf-8")]()
         self.modalities = tuple(modalities)
         self._journal = Path(journal) if journal else None
         self._hints = hints
@@ -153,6 +157,7 @@ EVIDENCE = Evidence("harassment", 0.75, attachment=1, frame=3, box=(1, 2, 30, 40
 MALFORMED: dict[str, Callable[[Answer], Any]] = {
     "shape": lambda answer: replace(answer, status=answer.status[1:]),
     "status": lambda answer: replace(answer, status=answer.status + 7),
+    "skipped": lambda answer: replace(answer, status=np.full_like(answer.status, Status.skipped)),
     "reason": lambda answer: replace(answer, reason=answer.reason + 99),
     "evidence": lambda answer: replace(answer, evidence={0: ["found it"]}),
     "nowhere": lambda answer: replace(answer, evidence={len(answer.status): [EVIDENCE]}),
