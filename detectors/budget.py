@@ -85,15 +85,6 @@ class Budget:
             _log.warning("out of memory: %d tokens were too many for one forward, now %d", sum(lengths[run]), limit)
 
 
-def within_budget(lengths: Sequence[int], budget: int) -> Iterator[slice]:
-    """Runs of neighbours that together stay within `budget`; one that is over it alone is a run of its own."""
-    first = 0
-    while first < len(lengths):
-        run = _next_run(lengths, first, budget)
-        yield run
-        first = run.stop
-
-
 def _next_run(lengths: Sequence[int], first: int, budget: int) -> slice:
     total, stop = lengths[first], first + 1
     while stop < len(lengths) and total + lengths[stop] <= budget:

@@ -2,7 +2,7 @@
 
     language → normal form → word pieces → chunks → packed forward → head → Platt scaling → the highest of the chunks
 
-A text in a language that the model was not evaluated in is abstained from.
+A text in a language that the model was not evaluated in is abstained from, and so is one too long to be read whole.
 
 The factory loads on the CPU and computes nothing, so that a process may fork after it; `warm` takes the device, which
 no fork survives, and runs a first forward. How many threads a forward takes is for the process to say (torch).
@@ -10,16 +10,17 @@ no fork survives, and runs a first forward. How many threads a forward takes is 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from safetensors.torch import load
 
 from detectors.budget import Budget
 from detectors.calibration import Platt
+from detectors.devices import DeviceOptions, check_device, chosen_device, chosen_precision, most_tokens
 from detectors.encoder import merge_adapter
 from detectors.foundation import Foundation
 from detectors.interface import Answer
@@ -28,23 +29,18 @@ from detectors.language import LanguageGate, primary
 from detectors.model_directory import SHIPPED, ModelDirectory, open_directory
 from detectors.options import checked
 from detectors.packed import ATTENTION, pack, text_vectors
-from detectors.tokenisation import CHUNK
+from detectors.tokenisation import CHUNK, fits
 from schemas.statuses import Reason, Status
 
 DEFAULT_MODEL: Final = SHIPPED / "text-multilingual"
-MOST_TOKENS: Final = 65_536  # of a warm-up on a device
 _PER_TEXT: Final = 8  # word pieces: a window of texts, tokenised at once, fills a forward some times over
 
 
-class Options(BaseModel):
+class Options(DeviceOptions):
     """What configuration may say of this detector."""
-
-    model_config = ConfigDict(extra="forbid")
 
     model: Path = DEFAULT_MODEL  # a model directory
     token_budget: int = Field(default=1024, ge=256)  # word pieces in one forward
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the processor multiplies it
-    device: str = "auto"  # auto: the first CUDA device if there is one
 
 
 class TextDetector:
@@ -69,47 +65,47 @@ class TextDetector:
         merge_adapter(self._encoder, tensors, adapter.alpha / adapter.rank)
         self._head = torch.nn.Linear(self._encoder.config.hidden_size, len(self.categories))
         self._head.load_state_dict({name: tensors[f"head.{name}"] for name in ("weight", "bias")})
-        torch.nn.ModuleList([self._encoder]).to(_precision(options.precision))  # the head stays in float32
+        torch.nn.ModuleList([self._encoder]).to(chosen_precision(options.precision, "cpu"))  # the head stays in float32
 
     def warm(self) -> None:
         """Take the device and run a first forward. Call it in the process that scores, once."""
-        device = self._options.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        if device.startswith("cuda") and self._options.precision == "auto":
-            torch.nn.ModuleList([self._encoder]).to(torch.bfloat16)
+        device = chosen_device(self._options.device)
+        torch.nn.ModuleList([self._encoder]).to(chosen_precision(self._options.precision, device))
         torch.nn.ModuleList([self._encoder, self._head]).to(device)
-        most = MOST_TOKENS if device.startswith("cuda") else self._options.token_budget  # more fit no CPU's caches
-        self._budget.warm_up(self._forward_of, most)
+        self._budget.warm_up(self._forward_of, most_tokens(device, self._options.token_budget))
 
     def score(self, items: Items, at: Callable[[int], None]) -> Answer:
         """Probabilities (n, categories); `at(i)` before each micro-batch with its first row."""
         declined = self._gate.declined(items.texts, items.languages)
         rows = np.flatnonzero(~declined)
-        logits = self.logits([items.texts[row] for row in rows.tolist()], lambda i: at(int(rows[i])))
+        logits, whole = self._read([items.texts[row] for row in rows.tolist()], lambda i: at(int(rows[i])))
         probability = np.full((len(items), len(self.categories)), np.nan, np.float32)
         for c, platt in enumerate(self._platt):
-            probability[rows, c] = platt.probability(logits[:, c])
-        status = np.where(declined, Status.abstained, Status.scored).astype(np.uint8)
-        return Answer(probability, status, np.where(declined, Reason.language, Reason.none).astype(np.uint8))
+            probability[rows[whole], c] = platt.probability(logits[whole, c])
+        reason = np.where(declined, Reason.language, Reason.none).astype(np.uint8)
+        reason[rows[~whole]] = Reason.unsure
+        return Answer(probability, np.where(reason, Status.abstained, Status.scored).astype(np.uint8), reason)
+
+    def logits(self, texts: Sequence[str], at: Callable[[int], None]) -> NDArray[np.float32]:
+        """Before calibration, (n, categories): the highest over a text's chunks, of a very long one those read."""
+        return self._read(texts, at)[0]
 
     @torch.inference_mode()
-    def logits(self, texts: Sequence[str], at: Callable[[int], None]) -> NDArray[np.float32]:
-        """Before calibration, (n, categories): the highest over a text's chunks."""
+    def _read(self, texts: Sequence[str], at: Callable[[int], None]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Logits (n, categories), and whether all of a text was read (n,)."""
+        whole = np.ones(len(texts), np.bool_)
         highest = np.full((len(texts), len(self.categories)), -np.inf, np.float32)
         found: list[tuple[list[int], torch.Tensor]] = []
         window = self._budget.tokens // _PER_TEXT
         for first in range(0, len(texts), window):  # a device computes one while the next is tokenised
             at(first)  # tokenising is work on the rows too
-            cut = [
-                (row, chunk)
-                for row, ids in enumerate(self._vocabulary.pieces(texts[first : first + window]), first)
-                for chunk in self._vocabulary.chunks(ids)
-            ]
+            pieces = self._vocabulary.pieces(texts[first : first + window])
+            whole[first : first + window] = [fits(ids) for ids in pieces]
+            cut = [(row, chunk) for row, ids in enumerate(pieces, first) for chunk in self._vocabulary.chunks(ids)]
             found += self._launched(cut, at)
         for rows, logits in found:  # only here a device is waited for
             np.maximum.at(highest, rows, logits.cpu().numpy())
-        return highest
+        return highest, whole
 
     def _launched(
         self, cut: Sequence[tuple[int, list[int]]], at: Callable[[int], None]
@@ -141,11 +137,5 @@ def build(options: Mapping[str, Any]) -> TextDetector:
 def loaded(options: Options) -> TextDetector:
     """The same, for a detector that has one within it."""
     torch.set_num_threads(1)  # a pool of threads would not survive the fork
+    check_device(options.device)
     return TextDetector(open_directory(options.model), options)
-
-
-def _precision(wanted: str) -> torch.dtype:
-    if wanted == "auto":
-        can = torch.cpu.get_capabilities()
-        wanted = "bfloat16" if can.get("avx512_bf16") or can.get("amx_bf16") else "float32"
-    return torch.bfloat16 if wanted == "bfloat16" else torch.float32

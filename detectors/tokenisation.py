@@ -12,7 +12,7 @@ from detectors.normalisation import normal_form
 
 CHUNK: Final = 256  # word pieces a forward sees of a text at once, both special tokens included
 OVERLAP: Final = 64  # pieces that two neighbouring chunks share, so that nothing is cut in half unseen
-MOST_CHUNKS: Final = 32  # of one text, about 30,000 characters; of a longer one these are spread evenly over it
+MOST_CHUNKS: Final = 32  # of one text, about 30,000 characters; of a longer one these are spread over it, for training
 
 CLS: Final = 101
 SEP: Final = 102
@@ -46,9 +46,17 @@ class Vocabulary:
 
     def chunks(self, ids: list[int]) -> list[list[int]]:
         """`first … last`, at most CHUNK long and MOST_CHUNKS many; always at least one."""
-        room, step = CHUNK - 2, CHUNK - 2 - OVERLAP
-        starts = list(range(0, max(1, len(ids) - OVERLAP), step))
+        room, starts = CHUNK - 2, list(_starts(ids))
         if len(starts) > MOST_CHUNKS:
             end = len(starts) - 1
             starts = [starts[round(i * end / (MOST_CHUNKS - 1))] for i in range(MOST_CHUNKS)]
         return [[self.first, *ids[start : start + room], self.last] for start in starts]
+
+
+def fits(ids: Sequence[int]) -> bool:
+    """Whether the chunks of a text hold all of it."""
+    return len(_starts(ids)) <= MOST_CHUNKS
+
+
+def _starts(ids: Sequence[int]) -> range:
+    return range(0, max(1, len(ids) - OVERLAP), CHUNK - 2 - OVERLAP)

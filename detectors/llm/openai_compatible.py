@@ -22,12 +22,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from detectors.calibration import Platt
 from detectors.interface import Answer
 from detectors.items import Items
+from detectors.language import LanguageGate, primary
 from detectors.llm.directory import GuardDirectory, open_guard, platt, version_with
 from detectors.llm.guard import DEFAULT_MODEL
 from detectors.llm.model import load_tokenizer
 from detectors.llm.outage import Away, Unanswered
-from detectors.llm.prompt import Neutraliser, Pieces, filled, rendered, views
+from detectors.llm.prompt import Neutraliser, Pieces, filled, rendered
 from detectors.llm.server import Server, Words
+from detectors.llm.shown import to_ask
 from detectors.options import checked
 from schemas.categories import Category
 from schemas.errors import UserMistake
@@ -68,7 +70,8 @@ class RemoteGuard:
         asked = {"served": options.served_model, "verdict_at": str(options.verdict_at)}
         self.version = version_with(directory, named | asked)
         self.categories: tuple[str, ...] = tuple(map(str, policies))
-        self.languages: frozenset[str] | None = frozenset(directory.card.languages) or None
+        self.languages: frozenset[str] | None = frozenset(map(primary, directory.card.languages)) or None
+        self._gate = LanguageGate(self.languages) if self.languages else None
         self._options, self._policies = options, list(policies.values())
         self._turns = directory.guard.turns()
         self._platts = [platt(directory, torch.float32, name) for name in self.categories]
@@ -100,31 +103,30 @@ class RemoteGuard:
         self._pool = self._server = None
 
     def score(self, items: Items, at: Callable[[int], None]) -> Answer:
-        """Probabilities (n, policies); `error`/`remote` for the rows that the server gave no verdict on."""
+        """Probabilities (n, policies); `error`/`remote` for the rows that the server gave no verdict on.
+
+        Abstained: nothing to read, too much to read whole, a language the guard was not evaluated in.
+        """
+        outcomes, rows, shown = to_ask(items, self._gate, self._neutral)
         probability = np.full((len(items), len(self.categories)), np.nan, np.float32)
-        status = np.full(len(items), Status.scored, np.uint8)
-        reason = np.zeros(len(items), np.uint8)
-        asked = [self._ask(text) for text in items.texts]
-        for row, futures in enumerate(asked):
+        for row, futures in zip(rows, [self._ask(one.parts) for one in shown], strict=True):
             at(row)
-            if not futures:
-                status[row] = Status.abstained
-                continue
             try:
                 probability[row] = self._highest(futures, lambda: at(row))  # noqa: B023 - called within this turn
             except Unanswered:
-                status[row], reason[row] = Status.error, Reason.remote
+                outcomes[row] = (Status.error, Reason.remote)
+        status, reason = np.array(outcomes, np.uint8).reshape(-1, 2).T
         return Answer(probability, status, reason)
 
-    def _ask(self, text: str) -> list[list[Future[float]]]:
-        """For each view of the text, for each policy."""
+    def _ask(self, parts: Sequence[str]) -> list[list[Future[float]]]:
+        """For each part of a text, for each policy."""
         assert self._pool is not None, "warm comes before score"
         return [
             [
-                self._pool.submit(self._one, filled(self._turns, policy, view), fitted)
+                self._pool.submit(self._one, filled(self._turns, policy, part), fitted)
                 for policy, fitted in zip(self._policies, self._platts, strict=True)
             ]
-            for view in views(text, self._neutral)
+            for part in parts
         ]
 
     def _one(self, messages: Sequence[Mapping[str, str]], fitted: Platt) -> float:
@@ -170,7 +172,8 @@ def build(options: Mapping[str, Any]) -> RemoteGuard:
 def _tokens(directory: GuardDirectory) -> tuple[Neutraliser, Words]:
     """What has to be broken up in content, and the verdicts' ids: both from the model's tokenizer."""
     tokenizer = load_tokenizer(directory.base())
-    pieces = Pieces(tokenizer.backend_tokenizer, rendered(tokenizer, directory.guard.turns()))
+    prompt = rendered(tokenizer, directory.guard.turns())
+    pieces = Pieces(tokenizer.backend_tokenizer, prompt)
     said = directory.guard.verdicts
     ids = {word: pieces.label(word) for word in (*said.breaks, *said.keeps)}
-    return Neutraliser(map(str, tokenizer.added_tokens_decoder.values())), Words(said.breaks, said.keeps, ids)
+    return Neutraliser.of(tokenizer, prompt), Words(said.breaks, said.keeps, ids)

@@ -62,6 +62,13 @@ def only_labels(model: Any, tokens: Sequence[int], precision: torch.dtype) -> No
     """Cut the head down to these tokens and take the rest to `precision`, in place."""
     head = LabelHead(model.get_output_embeddings(), tokens)
     model.config.tie_word_embeddings = False
+    model.set_output_embeddings(head)
+    to_precision(model, precision)
+
+
+def to_precision(model: Any, precision: torch.dtype) -> None:
+    """Take all but the head there, in place."""
+    head = model.get_output_embeddings()
     model.set_output_embeddings(nn.Identity())
     model.to(precision)
     model.set_output_embeddings(head)

@@ -5,31 +5,25 @@
 
 The three parts are tokenised apart, so a policy's prefix is byte-identical for every message and its keys and values
 are computed once. Content is data: it is one line, so it cannot begin a line of its own; the model's special tokens in
-it are broken up as text and never tokenised as such; control and format characters are gone.
+it are broken up as text and never tokenised as such, and so is what the template has in brackets; control and format
+characters are gone.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from tokenizers import Tokenizer
 
 from detectors.normalisation import normal_form
 from schemas.errors import UserMistake
 
-WINDOW: Final = 400  # characters of a message that one forward sees
-OVERLAP: Final = 100  # characters that two neighbouring windows share, so that nothing is cut in half unseen
-MOST_WINDOWS: Final = 16  # of one message; of a longer one its head, its tail and windows spread evenly between
-MOST_PARTS: Final = 16  # lines, and as many sentences, of a long message that are shown on their own as well
-END: Final = 160  # characters of its beginning and of its end, likewise
-_SHORTEST: Final = 12  # characters of a part; what is shorter says nothing on its own
-_SENTENCE_ENDS: Final = re.compile(r"(?<=[.!?:;\"”])\s+|\n")
-
 _POLICY: Final = "\0policy\0"  # neither can stand in a template or a policy: JSON and YAML refuse the character
 _CONTENT: Final = "\0content\0"
 _SPACES: Final = re.compile(r"\s+")
+_MARKER: Final = re.compile(r"<[^<>\s][^<>\n]{0,60}>|\[[^\[\]\s][^\[\]\n]{0,60}\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +46,10 @@ class Prompt:
     def prefix(self, policy: str) -> str:
         """The part that every message under a policy shares."""
         return self.head + policy + self.middle
+
+    def markers(self) -> set[str]:
+        """What it has in brackets: turns may be marked by plain text, as in `[/INST]` and `<END CONVERSATION>`."""
+        return set(_MARKER.findall(f"{self.head}\n{self.middle}\n{self.tail}"))
 
 
 def rendered(tokenizer: Any, messages: Sequence[Message], cue: str = "") -> Prompt:
@@ -83,11 +81,20 @@ def filled(messages: Sequence[Message], policy: str, content: str) -> list[dict[
 
 
 class Neutraliser:
-    """Makes content harmless to the prompt, whatever stands in it. `special`: the model's special tokens."""
+    """Makes content harmless to the prompt, whatever stands in it. `special`: the model's tokens, and other markers."""
 
     def __init__(self, special: Iterable[str]) -> None:
         longest_first = sorted((token for token in special if len(token) > 1), key=len, reverse=True)
-        self._special = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+        self._special = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)", re.IGNORECASE)
+
+    @classmethod
+    def of(cls, tokenizer: Any, prompt: Prompt) -> Self:
+        """For a model, asked in this way. UserMistake if content could end its own turn."""
+        special = {*map(str, tokenizer.added_tokens_decoder.values()), *prompt.markers()}
+        after = prompt.tail.lstrip(" ")
+        if not after.startswith(("\n", *filter(None, special))):  # content has no line of its own
+            raise UserMistake(f"after {{content}} comes {after[:20]!r}: content could write that itself, and go on")
+        return cls(special)
 
     def __call__(self, text: str) -> str:
         """One line in normal form, without special tokens and control or format characters; perhaps empty."""
@@ -97,48 +104,6 @@ class Neutraliser:
         while (broken := self._special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)) != text:
             text = broken
         return text
-
-
-def views(text: str, neutral: Neutraliser) -> list[str]:
-    """What the guard is shown of a text, all of it neutral; nothing if there is nothing to read.
-
-    A short text is shown as it is. Of a long one windows are shown, and on their own its lines, its sentences, its
-    beginning and its end: what stands around a message to talk the guard out of its answer (pages of it, mostly) is
-    then not in sight.
-    """
-    whole = neutral(text)
-    if len(whole) <= WINDOW:
-        return [whole] if whole else []
-    lines, sentences = (
-        [part for part in map(neutral, cut) if _SHORTEST <= len(part) <= WINDOW]
-        for cut in (text.splitlines(), _SENTENCE_ENDS.split(text))
-    )
-    ends = [whole[: _cut(whole, END // 2, END)], whole[len(whole) - END :].partition(" ")[2]]
-    shown = [*windows(whole), *spread(lines, MOST_PARTS), *spread(sentences, MOST_PARTS), *ends]
-    return list(dict.fromkeys(view for view in shown if view))
-
-
-def windows(text: str, most: int = MOST_WINDOWS) -> list[str]:
-    """A neutral text in overlapping windows, cut at spaces where there are any; short ones are one window."""
-    found, start = [], 0
-    while len(text) - start > WINDOW:
-        stop = _cut(text, start + WINDOW - OVERLAP // 2, start + WINDOW)
-        found.append(text[start:stop])
-        start = _cut(text, stop - OVERLAP, stop - OVERLAP // 2)
-    found.append(text[start:])
-    return [window.strip() for window in spread(found, most)]
-
-
-def spread(found: list[str], most: int) -> list[str]:
-    """At most so many of them: the first, the last and others evenly between."""
-    last = len(found) - 1
-    return found if len(found) <= most else [found[round(i * last / (most - 1))] for i in range(most)]
-
-
-def _cut(text: str, low: int, high: int) -> int:
-    """The last space in text[low:high], else `high`."""
-    space = text.rfind(" ", low, high)
-    return high if space < 0 else space
 
 
 class Pieces:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.budget import LEAST, Budget, is_out_of_memory, within_budget
+from detectors.budget import LEAST, Budget, is_out_of_memory
 
 ROOT = Path(__file__).parents[2]
 # A "forward" takes 64 KB a token, for real; there is room for 500 tokens.
@@ -116,7 +116,7 @@ def test_every_row_is_done_once_in_order_whatever_fits(lengths: list[int], budge
 
 @given(lengths=st.lists(st.integers(1, 400), max_size=60), budget=st.integers(1, 1000))
 def test_runs_are_as_long_as_they_may_be(lengths: list[int], budget: int):
-    runs = list(within_budget(lengths, budget))
+    runs = [run for run, _ in Budget(budget).runs(lengths, lambda run: run)]
     assert [row for run in runs for row in range(len(lengths))[run]] == list(range(len(lengths)))
     assert all(sum(lengths[run]) <= budget or run.stop - run.start == 1 for run in runs)
     for run in runs:

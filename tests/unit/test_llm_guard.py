@@ -16,9 +16,10 @@ from detectors.interface import DetectorSpec
 from detectors.items import Items
 from detectors.llm.base import FILES
 from detectors.llm.guard import DEFAULT_MODEL, GuardDetector, build
-from detectors.llm.prompt import Neutraliser, views
+from detectors.llm.prompt import Neutraliser
+from detectors.llm.shown import views
 from schemas.errors import UserMistake
-from schemas.statuses import Status
+from schemas.statuses import Reason, Status
 from tests.unit.tiny_guard import GUARD, POLICIES, SPECIAL, describe, make
 
 TEXTS = ["they deceive the user", "people", "3 words, é and 🔪", "contempt " * 120]
@@ -64,7 +65,7 @@ def test_margins_are_those_of_the_whole_conversation_in_one_full_forward(folder:
     for row, text in enumerate(TEXTS):
         for column, policy in enumerate(POLICIES.values()):
             margins = []
-            for window in views(text, neutral):
+            for window in views(text, neutral).parts:
                 turns = [("system", f"Policy:\n{policy}\nIs it broken?"), ("user", f"Message: {window}")]
                 messages = [{"role": role, "content": content} for role, content in turns]
                 ids = tokenizer.apply_chat_template(
@@ -85,6 +86,47 @@ def test_text_without_anything_to_read_is_abstained_from(folder: Path):
     answer = guard(folder).score(Items.of(["\u200b \u202e", "something"]), quiet)
     assert answer.status.tolist() == [Status.abstained, Status.scored]
     assert np.isnan(answer.probability[0]).all()
+
+
+def test_what_is_too_long_to_be_seen_whole_is_abstained_from_whatever_stands_in_its_middle(folder: Path):
+    answer = guard(folder).score(Items.of(["fine words " * 2000, "fine"]), quiet)
+    assert answer.status.tolist() == [Status.abstained, Status.scored]
+    assert answer.reason.tolist() == [Reason.unsure, Reason.none]
+    assert np.isnan(answer.probability[0]).all()
+
+
+def test_what_has_no_room_in_the_model_is_its_own_error(copy: Path):
+    """A character may be several tokens."""
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 600}))
+    describe(copy)
+    answer = guard(copy).score(Items.of(["people", "漢字" * 190, "people " * 50]), quiet)
+    assert answer.status.tolist() == [Status.scored, Status.error, Status.scored]
+    assert answer.reason[1] == Reason.raised
+    assert np.isfinite(answer.probability[[0, 2]]).all()
+
+
+def test_a_language_that_it_was_not_evaluated_in_is_abstained_from(copy: Path):
+    card = json.loads((copy / "card.json").read_text())
+    (copy / "card.json").write_text(json.dumps(card | {"languages": ["en"]}))
+    answer = guard(copy).score(
+        Items(["good morning", "Heute gehen wir an den See und schwimmen", "ok"], ["", "", "th"], [()] * 3), quiet
+    )
+    assert answer.status.tolist() == [Status.scored, Status.abstained, Status.abstained]
+    assert answer.reason.tolist() == [Reason.none, Reason.language, Reason.language]
+
+
+def test_scores_do_not_depend_on_what_memory_takes_at_once(folder: Path):
+    texts = TEXTS * 8
+    expected = guard(folder).margins(texts, quiet)
+    np.testing.assert_allclose(guard(folder, token_budget=128).margins(texts, quiet), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:99", "cuda" if not torch.cuda.is_available() else "cuda:98"])
+def test_a_device_that_is_not_there_is_refused_in_one_line(folder: Path, device: str):
+    with pytest.raises(UserMistake, match="device") as mistake:
+        build({"model": str(folder), "policies": POLICIES, "device": device})
+    assert "\n" not in str(mistake.value)
 
 
 def test_the_policies_words_are_part_of_the_version(folder: Path):

@@ -125,8 +125,13 @@ def test_special_tokens_in_a_text_are_text(vocabulary: Vocabulary):
 )
 def test_no_text_is_too_odd_to_score(detector: TextDetector, text: str):
     answer = detector.score(Items.of([text]), quiet)
-    assert ((answer.probability >= 0) & (answer.probability <= 1)).all()
-    assert answer.status.tolist() == [Status.scored]
+    [status], [reason] = answer.status.tolist(), answer.reason.tolist()
+    if len(text) < 5_000:
+        assert status == Status.scored
+        assert ((answer.probability >= 0) & (answer.probability <= 1)).all()
+    else:  # no part of a text that is too long stands for it
+        assert (status, reason) == (Status.abstained, Reason.unsure)
+        assert np.isnan(answer.probability).all()
 
 
 def test_no_texts_give_no_scores(detector: TextDetector):
@@ -159,6 +164,15 @@ def test_of_a_very_long_text_evenly_spread_chunks_are_read(vocabulary: Vocabular
     assert len(cut) == MOST_CHUNKS
     assert cut[0][1] == 1000
     assert cut[-1][-2] == 199_999
+
+
+@pytest.mark.parametrize("words", [1_000, 100_000])
+def test_a_text_that_is_not_read_whole_has_no_score(detector: TextDetector, words: int):
+    answer = detector.score(Items.of(["fine " * words, "fine"]), quiet)
+    read = words == 1_000
+    assert answer.status.tolist() == [Status.scored if read else Status.abstained, Status.scored]
+    assert answer.reason.tolist() == [Reason.none if read else Reason.unsure, Reason.none]
+    assert np.isnan(answer.probability[0]).all() != read
 
 
 def test_a_text_of_a_hundred_thousand_characters_costs_bounded_work(detector: TextDetector):
@@ -214,7 +228,13 @@ def test_loading_and_scoring_touch_no_network(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize(
     ("options", "word"),
-    [({"token_budget": 1}, "token_budget"), ({"precision": "int8"}, "precision"), ({"modle": "x"}, "modle")],
+    [
+        ({"token_budget": 1}, "token_budget"),
+        ({"precision": "int8"}, "precision"),
+        ({"modle": "x"}, "modle"),
+        ({"device": "gpu"}, "device"),
+        ({"device": "cuda:99"}, r"device.*no cuda:99"),
+    ],
 )
 def test_a_wrong_option_is_named(options: dict[str, Any], word: str):
     with pytest.raises(UserMistake, match=word):
