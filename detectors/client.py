@@ -8,6 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from detectors.docket import Counts
 from detectors.interface import DetectorSpec, ProcessSettings
@@ -18,6 +19,8 @@ from schemas.columns import Events, Score, Scores
 from schemas.errors import Fatal, Overloaded, SafestreamError
 
 Progress = Callable[[str], None]
+
+_CAPACITY: Final = 3  # batches outstanding
 
 
 class DetectorClient:
@@ -68,14 +71,9 @@ class DetectorClient:
         return self.counts.restarts
 
     @property
-    def queue_depth(self) -> int:
-        """Events submitted and not collected."""
-        return sum(map(len, self._outstanding))
-
-    @property
     def room(self) -> int:
         """How many more batches `submit` takes now."""
-        return self._settings.capacity - len(self._outstanding)
+        return _CAPACITY - len(self._outstanding)
 
     @property
     def healthy(self) -> bool:
@@ -104,9 +102,9 @@ class DetectorClient:
         """Have `events` scored; `collect` gives the result under `number`. Does not block.
 
         Raises:
-            Overloaded: `capacity` batches are outstanding.
+            Overloaded: as many batches as there is room for are outstanding.
         """
-        if len(self._outstanding) >= self._settings.capacity:
+        if len(self._outstanding) >= _CAPACITY:
             raise Overloaded(f"{len(self._outstanding)} batches are with the detectors")
         batch = Batch(number, events, self._pump.columns, self._settings.max_attempts)
         self._outstanding[batch] = None

@@ -72,7 +72,10 @@ class Detector(Protocol):
 
     @property
     def languages(self) -> frozenset[str] | None:
-        """BCP 47 primary tags that it was evaluated on; None: language does not matter to it."""
+        """BCP 47 primary tags that it was evaluated on; None: language does not matter to it.
+
+        It abstains from any other itself (`detectors.language.LanguageGate`): nothing is kept from it.
+        """
         ...
 
     @property
@@ -122,7 +125,6 @@ class ProcessSettings:
     deadline_ms: int = 5000  # a record alone may be silent this long, or 10 times what its length lets expect
     memory_mb: int = 2048  # growth over the size it had when it was ready
     threads: int = 1  # of torch, in a scoring process
-    capacity: int = 3  # batches outstanding
     trials: int = 4  # scoring processes beside the main one, for suspects
     start_seconds: float = 120.0  # loading and first forward
     reuse_entries: int = 10_000  # answers of one detector that are given again to identical events; 0: none
