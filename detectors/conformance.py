@@ -33,6 +33,10 @@ Row: TypeAlias = tuple[str, str, Sequence[Attachment]]  # text, language, attach
 
 _CORRUPT = tuple(Attachment(role, "data:application/octet-stream;base64,AAECAwQ=") for role in MEDIA)
 _NOWHERE = tuple(Attachment(role, "file:///nowhere/at/all") for role in MEDIA)
+_FOREIGN = (
+    ("de", "Das Wetter ist heute schön und die Kinder spielen draußen im Garten."),
+    ("is", "Veðrið er gott í dag og börnin leika sér úti í garðinum."),
+)
 _SECONDS = 120.0
 
 
@@ -102,6 +106,14 @@ class Conformance:
         with pytest.raises(UserMistake) as mistake:
             build(DetectorSpec(self.spec.name, {**options, "no such option": 1}, self.spec.factory))
         assert "\n" not in str(mistake.value)
+
+    @pytest.mark.parametrize(("tag", "text"), _FOREIGN)
+    def test_it_declines_languages_that_it_does_not_declare(self, detector: Detector, tag: str, text: str) -> None:
+        """Nobody else does: its score would be taken for one that was evaluated."""
+        if detector.languages is None or tag in detector.languages or Role.TEXT not in detector.modalities:
+            pytest.skip("declares no languages of texts, or this one")
+        answer = detector.score(Items([text], [tag], [()]), quiet)
+        assert (answer.status.tolist(), answer.reason.tolist()) == ([Status.abstained], [Reason.language])
 
     @pytest.mark.parametrize("n", [0, 1, 5])
     def test_its_answer_has_a_row_an_event_and_a_column_a_category(
