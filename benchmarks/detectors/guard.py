@@ -102,7 +102,7 @@ class Shared(DynamicLayer):  # type: ignore[no-untyped-call] # transformers' own
 def run(count: int) -> None:
     """Print messages a second for each way, and ratios, at both policy lengths."""
     torch.set_num_threads(1)
-    texts = [case.text for case in from_topics(7, times=1, held_out=False)][::3][:count]
+    texts = [case.text for case in from_topics(7, times=1, part="train")][::3][:count]
     for length in LENGTHS:
         policy = long_policy(length)
         compare(texts, policy)

@@ -77,7 +77,7 @@ class Contrast(_Strict):
         return found
 
 
-def load(folder: Path = FOLDER, most: int = 24) -> tuple[list[Row], dict[str, str]]:
+def load(folder: Path, most: int) -> tuple[list[Row], dict[str, str]]:
     """Every language's rows, at most `most` of a template, and each file's SHA-256 by "contrast/file".
 
     Raises UserMistake for a file that can't be read or a slot that has no list.

@@ -6,12 +6,10 @@ An interrupted run goes on from `OUT.checkpoint`. The same data, recipe and libr
 kind of processor.
 """
 
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from safetensors.torch import save_file
 from torch import Tensor
 
 from detectors.base_models import sha256
@@ -20,16 +18,17 @@ from detectors.llm.directory import GUARD, Adapter, Guard, GuardCard, Turn, Verd
 from detectors.llm.model import load_tokenizer
 from detectors.llm.prompt import Pieces, rendered
 from detectors.model_directory import CARD, write_json
-from detectors.training import contrast, datasets, llm_fit
+from detectors.training import contrast, llm_fit
+from detectors.training.directory import minutes_left, require_free, save, unfinished
 from detectors.training.llm_card import LABELS, LICENCE, LIMITS, SUMMARY, provenance
-from detectors.training.llm_cases import Case, from_examples, from_topics, policies, wrappers
+from detectors.training.llm_cases import Case, Part, from_examples, from_topics, policies, wrappers
 from detectors.training.llm_figures import calibrated, evaluated
 from detectors.training.llm_fit import Progress, Recipe, fit
 from detectors.training.llm_packs import Drawing
+from detectors.training.material import gather
 from detectors.training.rows import Examples
-from detectors.training.splits import Parts, split
+from detectors.training.splits import Parts, gist, split
 from schemas.categories import Category
-from schemas.errors import UserMistake
 
 Say = Callable[[str], None]
 SHIPPED_POLICIES: Final = (
@@ -53,6 +52,7 @@ ASKING: Final = Guard(
     verdicts=Verdicts(breaks=("yes",), keeps=("no",)),
 )
 TOPIC_TIMES: Final = 12  # fillings of each topical message
+FILLINGS: Final = 24  # of each contrast case's template, at most
 
 
 def train(data: Path, out: Path, recipe: Recipe, say: Say) -> GuardCard:
@@ -60,10 +60,9 @@ def train(data: Path, out: Path, recipe: Recipe, say: Say) -> GuardCard:
 
     Raises UserMistake if `out` is there already, a data set is missing, or the base weights are.
     """
-    if out.exists():
-        raise UserMistake(f"{out} is there already: remove it, or name another folder with --out")
+    require_free(out)
     base_folder()
-    examples, digests = material(data)
+    examples, digests = gather(data, contrast.FOLDER, FILLINGS)
     parts = split(examples)
     tensors = learnt(training_cases(examples, parts), out, recipe, say)
     card = publish(tensors, examples, parts, digests, data, out, recipe, say)
@@ -83,16 +82,9 @@ def learnt(cases: list[Case], out: Path, recipe: Recipe, say: Say) -> dict[str, 
     return fit(base, pieces, verdicts, batches, recipe, checkpoint, lambda progress: say(_line(progress)))
 
 
-def material(data: Path) -> tuple[Examples, dict[str, str]]:
-    """Every row of the data sets and of the contrast cases, and the files' digests."""
-    rows, digests = datasets.load(data)
-    own, own_digests = contrast.load()
-    return Examples.of([*rows, *own]), digests | own_digests
-
-
 def training_cases(examples: Examples, parts: Parts) -> list[Case]:
     """What the adapter is trained on."""
-    return [*from_examples(examples, parts.train.tolist()), *from_topics(1, times=TOPIC_TIMES, held_out=False)]
+    return [*from_examples(examples, parts.train.tolist()), *from_topics(1, times=TOPIC_TIMES, part="train")]
 
 
 def publish(
@@ -106,15 +98,30 @@ def publish(
     say: Say,
 ) -> GuardCard:
     """Calibrate and evaluate trained tensors as they will run, and write the guard's directory `out`."""
-    unfinished = out.with_name(out.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
+    with unfinished(out) as folder:
+        card = _uncalibrated(tensors, digests, folder, recipe)
+        write_json(card, folder / CARD)
+        fitting = [*from_examples(examples, parts.calibration.tolist()), *_held_out("calibration")]
+        card = card.model_copy(update={"calibration": calibrated(folder, fitting, say)})
+        write_json(card, folder / CARD)
+        testing = [*from_examples(examples, parts.test.tolist()), *_held_out("test")]
+        seen = frozenset(gist(case.text) for case in training_cases(examples, parts))
+        card = card.model_copy(update={"evaluation": evaluated(folder, testing, seen, data, say)})
+        write_json(card, folder / CARD)
+    return card
+
+
+def _held_out(part: Part) -> Iterator[Case]:
+    return from_topics(2, times=4, part=part)
+
+
+def _uncalibrated(tensors: Mapping[str, Tensor], digests: Mapping[str, str], folder: Path, recipe: Recipe) -> GuardCard:
+    """The adapter and how it is asked, written into `folder`, and their card without figures."""
     adapter = Adapter(rank=recipe.rank, alpha=recipe.alpha)
-    save_file(dict(tensors), unfinished / adapter.file)
-    (unfinished / adapter.file).chmod(0o644)  # it is written for its owner only
+    save(tensors, folder / adapter.file)
     shipped = {category: policies()[category].texts[0] for category in SHIPPED_POLICIES}
-    write_json(ASKING.model_copy(update={"adapter": adapter, "policies": shipped}), unfinished / GUARD)
-    card = GuardCard(
+    write_json(ASKING.model_copy(update={"adapter": adapter, "policies": shipped}), folder / GUARD)
+    return GuardCard(
         name="guard-smollm2",
         summary=SUMMARY,
         licence=LICENCE,
@@ -122,23 +129,12 @@ def publish(
         labels=LABELS,
         training=provenance(recipe.describe(), digests),
         limits=LIMITS,
-        files={name: sha256(unfinished / name) for name in (GUARD, adapter.file)},
+        files={name: sha256(folder / name) for name in (GUARD, adapter.file)},
     )
-    write_json(card, unfinished / CARD)
-    topics = list(from_topics(2, times=4, held_out=True))
-    fitting = [*from_examples(examples, parts.calibration.tolist()), *topics]
-    card = card.model_copy(update={"calibration": calibrated(unfinished, fitting, say)})
-    write_json(card, unfinished / CARD)
-    testing = [*from_examples(examples, parts.test.tolist()), *topics]
-    card = card.model_copy(update={"evaluation": evaluated(unfinished, testing, data, say)})
-    write_json(card, unfinished / CARD)
-    unfinished.rename(out)
-    return card
 
 
 def _line(progress: Progress) -> str:
-    minutes, seconds = divmod(round(progress.seconds_left), 60)
     return (
         f"step {progress.step}/{progress.steps}  loss {progress.loss:.3f}  {progress.rows_per_second:.1f} rows/s  "
-        f"{minutes}:{seconds:02d} left"
+        f"{minutes_left(progress.seconds_left)}"
     )

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import yaml
 
@@ -26,6 +26,8 @@ GUARD: Final = HERE / "guard"
 _CHOICE: Final = re.compile(r"\[([^\[\]]*\|[^\[\]]*)\]")
 _TOPICAL: Final = ("gambling", "medical", "spoilers")  # what none of the data sets is about
 _DESPAIR: Final = re.compile(r"suicid|sel[fv]|alive|pills|jump|end it|starv|cut|goodbye")
+Part = Literal["train", "calibration", "test"]
+_PLACES: Final[dict[Part, slice]] = {"train": slice(-2), "calibration": slice(-2, -1), "test": slice(-1, None)}
 _SHORTEST: Final = 3  # characters of a message
 CONTRAST: Final = "contrast_en"
 SOURCES: Final = frozenset({"davidson", "hatemoji", "toxigen", "implicit_hate", "vicomtech", "sms_spam", CONTRAST})
@@ -116,13 +118,16 @@ def _other_topics(text: str, source: str) -> Iterator[str]:
         yield "self_harm"
 
 
-def from_topics(seed: int, *, times: int, held_out: bool) -> Iterator[Case]:
-    """Topical messages `times` each, with other words; the last `yes` and `no` of each topic are the held-out ones."""
+def from_topics(seed: int, *, times: int, part: Part) -> Iterator[Case]:
+    """Topical messages `times` each, with other words.
+
+    Of each topic the last `yes` and the last `no` are for testing, those before them for calibration.
+    """
     rng = random.Random(seed)  # noqa: S311 - reproducible, not secret
     topics = _read("topics.yaml")
     for topic, said in topics.items():
         for breaks, texts in ((True, said.get("yes", [])), (False, said["no"])):
-            for text in texts[-1:] if held_out else texts[:-1]:
+            for text in texts[_PLACES[part]]:
                 known = _topical(topic, list(topics), breaks=breaks)
                 yield from (Case(chosen(text, rng), "topics", known) for _ in range(times))
 

@@ -11,6 +11,7 @@ import gzip
 import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,7 @@ from sklearn.metrics import roc_auc_score
 
 from detectors.training.datasets import table
 from detectors.training.llm_cases import Case
+from detectors.training.splits import gist
 
 Floats = NDArray[np.float64]
 Ask = Callable[[str, Sequence[str]], Floats]  # policy's name, messages → margins or probabilities
@@ -96,11 +98,17 @@ def interval(figure: Callable[[NDArray[np.intp]], float], labels: Floats, seed: 
     return float(low), float(high)
 
 
-def hatecheck(data: Path, most: int, seed: int = 1) -> tuple[Asked, list[str], list[str]] | None:
-    """Up to `most` cases at random, with each one's functionality and target; None if the set is not there."""
-    rows = table(data / "hatecheck" / "test_suite_cases.csv")
-    if rows is None:
+def hatecheck(
+    data: Path, most: int, seen: AbstractSet[str], seed: int = 1
+) -> tuple[Asked, list[str], list[str]] | None:
+    """Up to `most` cases at random, with each one's functionality and target; None if the set is not there.
+
+    A case whose gist was `seen` in training is left out.
+    """
+    every = table(data / "hatecheck" / "test_suite_cases.csv")
+    if every is None:
         return None
+    rows = [row for row in every if gist(row["test_case"]) not in seen]
     picked = random.Random(seed).sample(rows, min(most, len(rows)))  # noqa: S311
     labels = np.array([float(row["label_gold"] == "hateful") for row in picked])
     asked = Asked([row["test_case"] for row in picked], labels, ["hatecheck"] * len(picked))

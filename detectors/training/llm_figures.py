@@ -1,6 +1,7 @@
 """The figures in the guard's card: calibration in each precision that runs, and what it is worth."""
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -85,8 +86,8 @@ def calibrated(folder: Path, cases: Sequence[Case], say: Say) -> dict[Precision,
     return found
 
 
-def evaluated(folder: Path, cases: Sequence[Case], data: Path, say: Say) -> dict[str, Any]:
-    """Everything below, in the precision that this processor runs."""
+def evaluated(folder: Path, cases: Sequence[Case], seen: AbstractSet[str], data: Path, say: Say) -> dict[str, Any]:
+    """Everything below, in the precision that this processor runs; `seen`: gists of what was trained on."""
     precision = precisions()[0]
     asking = Asking(folder, wordings(), precision, say)
     asked = {category: sample(cases, category, seed=4) for category in CATEGORIES}
@@ -96,7 +97,7 @@ def evaluated(folder: Path, cases: Sequence[Case], data: Path, say: Say) -> dict
     found["held_out_wording"] = _other_wording(folder, precision, asked, say)
     found["swapped_policy"] = _swapped(asking, asked, say)
     hate = known[Category.HATE]
-    if cases_of_hatecheck := measures.hatecheck(data, HATECHECK):
+    if cases_of_hatecheck := measures.hatecheck(data, HATECHECK, seen):
         hatecheck, kinds, targets = cases_of_hatecheck
         scored = asking.margins(Category.HATE, hatecheck.texts)
         found["hatecheck"] = measures.auc(scored, hatecheck.breaks) | {

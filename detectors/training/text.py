@@ -6,7 +6,6 @@ The same data, recipe and libraries give the same weights on the same kind of pr
 in `<out>.state`: a run that was stopped goes on from there. The file goes when the directory is written.
 """
 
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from torch import Tensor
 
 from detectors.calibration import Platt
@@ -34,9 +32,10 @@ from detectors.model_directory import (
 from detectors.text import build
 from detectors.training import bands, contrast, evaluation, suites
 from detectors.training.card import provenance, uncalibrated
-from detectors.training.datasets import load
+from detectors.training.directory import minutes_left, require_free, save, unfinished
 from detectors.training.evasion import evasion
 from detectors.training.fit import Progress, fit
+from detectors.training.material import gather
 from detectors.training.measures import Floats, auc_with_interval
 from detectors.training.recipe import Recipe
 from detectors.training.rows import CATEGORIES, Examples
@@ -66,10 +65,9 @@ def train(data: Path, out: Path, recipe: Recipe, say: Say, own: Path = contrast.
 
     Raises UserMistake if `out` is there already, a data set is missing, or the base weights are.
     """
-    if out.exists():
-        raise UserMistake(f"{out} is there already: remove it, or name another folder with --out")
+    require_free(out)
     foundation = Foundation(BASE.base(), BASE.kind)
-    examples, digests = gather(data, own, recipe)
+    examples, digests = gather(data, own, recipe.fillings)
     parts = split(examples)
     say(f"{len(examples)} texts, {sum(map(len, (parts.train, parts.calibration, parts.test)))} without duplicates")
     state = out.with_name(out.name + ".state")
@@ -78,13 +76,6 @@ def train(data: Path, out: Path, recipe: Recipe, say: Say, own: Path = contrast.
     card = publish(tensors, examples, parts, digests, data, out, recipe, say)
     state.unlink()
     return card
-
-
-def gather(data: Path, own: Path, recipe: Recipe) -> tuple[Examples, dict[str, str]]:
-    """Public sets and contrast cases, and the digest of every file."""
-    rows, digests = load(data)
-    cases, more = contrast.load(own, recipe.fillings)
-    return Examples.of(rows + cases), digests | more
 
 
 def publish(
@@ -98,18 +89,14 @@ def publish(
     say: Say,
 ) -> Card:
     """Calibrate and evaluate trained tensors as they will run, and write the model directory `out`."""
-    unfinished = out.with_name(out.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    save_file(dict(tensors), unfinished / WEIGHTS)
-    (unfinished / WEIGHTS).chmod(0o644)  # it is written for its owner only
-    adapter = AdapterConfig(rank=recipe.rank, alpha=recipe.alpha)
-    write_json(Config(base=BASE, adapter=adapter, categories=CATEGORIES), unfinished / CONFIG)
-    card = uncalibrated(unfinished, provenance(examples, parts, digests, recipe))
-    write_json(card, unfinished / CARD)
-    card = _finished(card, _Logits(unfinished, say), examples, parts, data, recipe)
-    write_json(card, unfinished / CARD)
-    unfinished.rename(out)
+    with unfinished(out) as folder:
+        save(tensors, folder / WEIGHTS)
+        adapter = AdapterConfig(rank=recipe.rank, alpha=recipe.alpha)
+        write_json(Config(base=BASE, adapter=adapter, categories=CATEGORIES), folder / CONFIG)
+        card = uncalibrated(folder, provenance(examples, parts, digests, recipe))
+        write_json(card, folder / CARD)
+        card = _finished(card, _Logits(folder, say), examples, parts, data, recipe)
+        write_json(card, folder / CARD)
     return card
 
 
@@ -137,7 +124,7 @@ def _finished(card: Card, logits: "_Logits", examples: Examples, parts: Parts, d
         calibration[category] = Calibration(slope=fitted.slope, intercept=fitted.intercept, rows=len(chosen_on[0]))
     found = {"test": evaluation.figures(p_test, testing, priors), "unsure": unsure}
     found["evasion"] = evasion(testing, score)
-    found |= _left_out(examples, recipe.leave_out, score)
+    found |= _left_out(examples, parts, recipe.leave_out, score)
     seen = frozenset(map(gist, examples.texts))
     found |= _suites(data, score, {category: one.threshold for category, one in thresholds.items()}, seen)
     return card.model_copy(update={"calibration": calibration, "thresholds": thresholds, "evaluation": found})
@@ -156,12 +143,11 @@ def _suites(data: Path, score: suites.Score, thresholds: dict[Category, float], 
     return {name: figures for name, figures in found.items() if figures is not None}
 
 
-def _left_out(examples: Examples, source: str, score: suites.Score) -> dict[str, Any]:
+def _left_out(examples: Examples, parts: Parts, source: str, score: suites.Score) -> dict[str, Any]:
     """How the model does on the source it was trained without; by category."""
     if not source:
         return {}
-    rows = _few(np.flatnonzero(np.array(examples.sources) == source), examples, 2_000)
-    held = examples.take(rows)
+    held = examples.take(_few(held_apart(examples, parts, source), examples, 2_000))
     p = score(held.texts)
     found: dict[str, Any] = {}
     for c, category in enumerate(CATEGORIES):
@@ -169,6 +155,12 @@ def _left_out(examples: Examples, source: str, score: suites.Score) -> dict[str,
         if 0 < labels.sum() < len(labels):
             found[category] = auc_with_interval(one, labels == 1)
     return {"left_out": {source: found}}
+
+
+def held_apart(examples: Examples, parts: Parts, source: str) -> NDArray[np.intp]:
+    """The source's rows of the test part: another of its rows may be nearly the same as a text that was learnt."""
+    rows: NDArray[np.intp] = parts.test[np.array(examples.sources)[parts.test] == source]
+    return rows
 
 
 def _without(rows: NDArray[np.intp], examples: Examples, source: str) -> NDArray[np.intp]:
@@ -215,8 +207,7 @@ class _Logits:
 
 
 def _line(progress: Progress) -> str:
-    minutes, seconds = divmod(round(progress.seconds_left), 60)
     return (
         f"{progress.rows}/{progress.of} rows  loss {progress.loss:.3f}  {progress.rows_per_second:.0f} rows/s  "
-        f"{minutes}:{seconds:02d} left"
+        f"{minutes_left(progress.seconds_left)}"
     )

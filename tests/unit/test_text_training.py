@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import random
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,18 @@ from detectors.items import Items
 from detectors.model_directory import open_directory
 from detectors.text import build
 from detectors.training.datasets import cleaned, load
+from detectors.training.directory import unfinished
 from detectors.training.drawing import Pools, batches
 from detectors.training.fit import Trainer, fit, masked_loss, twin_loss
 from detectors.training.identities import exchanged
 from detectors.training.labels import harassment, profanity
+from detectors.training.llm_cases import from_topics
+from detectors.training.llm_evaluation import hatecheck
+from detectors.training.material import gather
 from detectors.training.recipe import Phase, Recipe
 from detectors.training.rows import CATEGORIES, Examples
-from detectors.training.splits import split
-from detectors.training.text import BASE, gather, train
+from detectors.training.splits import gist, split
+from detectors.training.text import BASE, held_apart, train
 from schemas.errors import UserMistake
 
 SWEARING = ("bitch", "cunt", "whore", "slut", "twat", "asshole")
@@ -165,7 +170,7 @@ def test_a_stopped_run_goes_on_and_gives_the_same_weights(
 ):
     """Stopped in its second round: that round is done again, from the state after the first."""
     recipe = small(2, 24)
-    rows, _ = gather(data, own, recipe)
+    rows, _ = gather(data, own, recipe.fillings)
     whole = fit(rows, foundation, recipe, tmp_path / "whole.state", lambda _: None)
     stopped = Trainer(foundation, recipe)
     vocabulary, pools = foundation.vocabulary(), Pools(rows, recipe)
@@ -181,7 +186,7 @@ def test_a_stopped_run_goes_on_and_gives_the_same_weights(
 
 def test_a_round_draws_by_the_shares_of_the_recipe(data: Path, own: Path):
     recipe = small(2, 400)
-    rows, _ = gather(data, own, recipe)
+    rows, _ = gather(data, own, recipe.fillings)
     pools = Pools(rows, recipe)
     sources = np.array(rows.sources)
     ours = [np.char.startswith(sources[pools.draw(number)], "contrast_").mean() for number in (0, 1)]
@@ -192,7 +197,7 @@ def test_a_round_draws_by_the_shares_of_the_recipe(data: Path, own: Path):
 
 def test_no_batch_is_over_the_budget_and_no_row_is_left_out(data: Path, own: Path, foundation: Foundation):
     recipe = small(2, 200, batch_pieces=256)
-    rows, _ = gather(data, own, recipe)
+    rows, _ = gather(data, own, recipe.fillings)
     cut = list(batches(rows, Pools(rows, recipe), foundation.vocabulary(), recipe, 1))
     assert all(batch.ids.numel() <= 256 and batch.ids.shape == batch.mask.shape for batch in cut)
     assert sum(batch.drawn for batch in cut) == len(Pools(rows, recipe).draw(1))
@@ -200,7 +205,7 @@ def test_no_batch_is_over_the_budget_and_no_row_is_left_out(data: Path, own: Pat
 
 def test_twins_share_a_batch_and_their_labels_and_differ_in_words(data: Path, own: Path, foundation: Foundation):
     recipe = Recipe(phases=(Phase(1, 0.5, twins=1.0, peak=1.0),), round_rows=200, batch_pieces=256, fillings=6)
-    rows, _ = gather(data, own, recipe)
+    rows, _ = gather(data, own, recipe.fillings)
     cut = list(batches(rows, Pools(rows, recipe), foundation.vocabulary(), recipe, 0))
     assert sum(len(batch.twins) for batch in cut) > 50
     for batch in cut:
@@ -254,6 +259,18 @@ def test_identical_texts_are_kept_once_and_near_identical_ones_stay_together():
     assert {"train", "calibration", "test"} == set(where.values())
 
 
+def test_a_source_that_was_left_out_is_judged_by_texts_unlike_those_that_were_learnt():
+    base = [sentence(i, bad=False) for i in range(300)]
+    both = examples(base + [f"{text} a" for text in base])
+    both = Examples(both.texts, ["kept"] * 300 + ["gone"] * 300, both.groups, both.labels)
+    parts = split(both)
+    held = held_apart(both, parts, "gone").tolist()
+    learnt = {i for i in parts.train.tolist() if both.sources[i] == "kept"}
+    assert len(held) > 15
+    assert sum(i - 300 in learnt for i in held) <= len(held) // 20
+    assert all(both.sources[i] == "gone" for i in held)
+
+
 @pytest.mark.parametrize("prefix", ["pair/", "contrast/en/"])
 def test_rows_of_one_group_stay_together(prefix: str):
     rng = random.Random(2)
@@ -301,6 +318,35 @@ def test_profanity_by_its_definition(text: str, offensive: bool | None, label: f
 )
 def test_harassment_by_its_definition(text: str, offensive: bool | None, label: float):
     assert harassment(text, offensive=offensive) == pytest.approx(label, nan_ok=True)
+
+
+def test_no_topical_message_is_in_two_parts():
+    drawn = {
+        part: {case.text for case in from_topics(3, times=60, part=part)} for part in ("train", "calibration", "test")
+    }
+    assert all(len(texts) > 20 for texts in drawn.values())
+    assert all(drawn[a].isdisjoint(drawn[b]) for a, b in combinations(drawn, 2))
+
+
+def test_a_case_of_hatecheck_that_was_learnt_is_left_out(tmp_path: Path):
+    names = ("test_case", "label_gold", "functionality", "target_ident")
+    cases = [("I hate poets!", "hateful", "a", "poets"), ("I like poets.", "non-hateful", "b", "poets")]
+    write_csv(tmp_path / "hatecheck/test_suite_cases.csv", [dict(zip(names, case, strict=True)) for case in cases])
+    found = hatecheck(tmp_path, 10, {gist("i hate POETS")})
+    assert found is not None
+    assert found[0].texts == ["I like poets."]
+
+
+def test_an_unfinished_directory_is_not_seen(tmp_path: Path):
+    def fails(out: Path):
+        with unfinished(out) as folder:
+            (folder / "half").write_text("")
+            raise ZeroDivisionError
+
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            fails(tmp_path / "model")
+        assert not (tmp_path / "model").exists()
 
 
 def test_an_unknown_label_takes_no_part_in_the_loss():
