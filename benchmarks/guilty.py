@@ -15,8 +15,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from detectors.client import DetectorClient
 from detectors.interface import DetectorSpec, ProcessSettings
+from detectors.runtime.client import DetectorClient
 from schemas.columns import Events
 from schemas.statuses import Reason, Status
 from tests.event_columns import events

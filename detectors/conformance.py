@@ -18,11 +18,11 @@ from typing import ClassVar, TypeAlias
 import numpy as np
 import pytest
 
-from detectors.canary import canary
-from detectors.client import DetectorClient
-from detectors.frames import HEADER_BYTES, Kind, encode_answer, pack, unpack
 from detectors.interface import Answer, Description, Detector, DetectorSpec, build
 from detectors.items import Attachment, Items
+from detectors.runtime.canary import canary
+from detectors.runtime.client import DetectorClient
+from detectors.runtime.frames import HEADER_BYTES, Kind, encode_answer, pack, unpack
 from schemas.categories import Category
 from schemas.columns import Events
 from schemas.errors import UserMistake

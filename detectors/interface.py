@@ -21,7 +21,7 @@ GROUP = "safestream.detectors"
 
 # The built-in ones, so that a checkout works that was never installed.
 BUILT_IN: Mapping[str, str] = {
-    "text": "detectors.text:build",
+    "text": "detectors.text.detector:build",
     "image": "detectors.image.detector:build",
     "known": "detectors.known.detector:build",
     "audio": "detectors.audio:build",
@@ -74,7 +74,7 @@ class Detector(Protocol):
     def languages(self) -> frozenset[str] | None:
         """BCP 47 primary tags that it was evaluated on; None: language does not matter to it.
 
-        It abstains from any other itself (`detectors.language.LanguageGate`): nothing is kept from it.
+        It abstains from any other itself (`detectors.text.language.LanguageGate`): nothing is kept from it.
         """
         ...
 

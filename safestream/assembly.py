@@ -10,7 +10,7 @@ from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry
 
-from detectors.client import DetectorClient
+from detectors.runtime.client import DetectorClient
 from enforcement.judge import Judge, Schemas
 from enforcement.packs import DEFAULT, Pack, load_pack
 from enforcement.second_judge import SecondJudge

@@ -4,8 +4,8 @@ from collections.abc import Collection
 
 import structlog
 
-from detectors.client import DetectorClient
 from detectors.interface import DetectorSpec, ProcessSettings
+from detectors.runtime.client import DetectorClient
 from enforcement.cascade import Asker
 from enforcement.packs import Pack
 from enforcement.second_look import wanted

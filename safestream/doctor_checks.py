@@ -10,9 +10,9 @@ from pathlib import Path
 
 import psutil
 
-from detectors.base_models import Base, locate
-from detectors.model_directory import SHIPPED
-from detectors.model_inventory import entry
+from detectors.loading.base_models import Base, locate
+from detectors.loading.model_directory import SHIPPED
+from detectors.loading.model_inventory import entry
 from schemas.errors import UserMistake
 from stream.local_broker.background import DEFAULT_PORT, find
 from stream.local_broker.container import docker_client, has_image

@@ -15,7 +15,7 @@ from safestream.progress import Progress
 from schemas.errors import UserMistake
 
 if TYPE_CHECKING:
-    from detectors.model_inventory import Entry
+    from detectors.loading.model_inventory import Entry
 
 _MB: Final = 1_000_000
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -30,7 +30,7 @@ Models = Annotated[
 def list_(models: Models = None) -> None:
     """What each model is for, how large it is, under which licence, and whether its base weights are installed."""
     for folder in _chosen(models):
-        from detectors.model_inventory import entry  # noqa: PLC0415 - pydantic models take a while
+        from detectors.loading.model_inventory import entry  # noqa: PLC0415 - pydantic models take a while
 
         try:
             found = entry(folder)
@@ -46,7 +46,7 @@ def verify(models: Models = None) -> None:
 
     Each fault is a line, with its file and its place there. Exit code 1 if there is one.
     """
-    from detectors.model_inventory import all_faults, entry  # noqa: PLC0415
+    from detectors.loading.model_inventory import all_faults, entry  # noqa: PLC0415
 
     wrong = False
     for folder in _chosen(models):
@@ -66,8 +66,8 @@ def fetch(
     to: Annotated[Path | None, typer.Option(help="Folder to make; else one in the user's cache.")] = None,
 ) -> None:
     """Bring a model here, verified before it is seen. One without a card gets a draft of it to fill in."""
-    from detectors.fetching_models import fetch as bring  # noqa: PLC0415
-    from detectors.model_inventory import entry  # noqa: PLC0415
+    from detectors.loading.fetching_models import fetch as bring  # noqa: PLC0415
+    from detectors.loading.model_inventory import entry  # noqa: PLC0415
     from schemas.model_versions import is_draft  # noqa: PLC0415
 
     with _progress() as report:
@@ -81,7 +81,7 @@ def fetch(
 
 
 def _chosen(models: list[str] | None) -> list[Path]:
-    from detectors.model_inventory import find, known  # noqa: PLC0415
+    from detectors.loading.model_inventory import find, known  # noqa: PLC0415
 
     return [find(name) for name in models] if models else known()
 
@@ -115,7 +115,7 @@ def _show(found: "Entry") -> None:
 
 
 def _base(found: "Entry") -> str:
-    from detectors.base_models import locate  # noqa: PLC0415
+    from detectors.loading.base_models import locate  # noqa: PLC0415
 
     if not found.bases:
         return "none needed: all weights are here"

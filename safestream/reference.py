@@ -10,8 +10,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from typer.core import TyperGroup
 
-from detectors.model_directory import Card
-from detectors.model_inventory import AnyCard
+from detectors.loading.model_directory import Card
+from detectors.loading.model_inventory import AnyCard
 from safestream.cli import COMMANDS, command
 from safestream.configuration import Configuration, ContentTopic, Detector
 from schemas.metric_names import Metric

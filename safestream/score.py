@@ -15,8 +15,8 @@ from typing import Annotated, Any, BinaryIO, Final
 
 import typer
 
-from detectors.client import DetectorClient
 from detectors.interface import DetectorSpec
+from detectors.runtime.client import DetectorClient
 from enforcement.packs import DEFAULT, load_pack
 from safestream import logs
 from safestream.configuration import Configuration, load

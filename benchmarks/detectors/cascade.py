@@ -20,9 +20,9 @@ from detectors.items import Items
 from detectors.llm.directory import open_guard
 from detectors.llm.guard import DEFAULT_MODEL as GUARD
 from detectors.llm.guard import build as build_guard
-from detectors.model_directory import Card, CardBasics, open_directory
-from detectors.text import DEFAULT_MODEL as TEXT
-from detectors.text import build as build_text
+from detectors.loading.model_directory import Card, CardBasics, open_directory
+from detectors.text.detector import DEFAULT_MODEL as TEXT
+from detectors.text.detector import build as build_text
 from detectors.training.datasets import load
 from detectors.training.llm_cases import Case
 from detectors.training.llm_evaluation import Asked, sample

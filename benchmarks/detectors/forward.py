@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.detectors.texts import mixed
 from detectors.items import Items
-from detectors.text import TextDetector, build
+from detectors.text.detector import TextDetector, build
 
 BATCH = 32
 

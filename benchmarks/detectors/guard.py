@@ -15,8 +15,9 @@ from transformers.cache_utils import DynamicLayer
 
 from detectors.llm.directory import open_guard
 from detectors.llm.guard import DEFAULT_MODEL, GuardDetector, build
-from detectors.llm.model import load_causal, load_tokenizer, merge_adapter
+from detectors.llm.model import load_causal, load_tokenizer
 from detectors.llm.prompt import Neutraliser, Pieces, rendered
+from detectors.loading.adapters import merge_adapter
 from detectors.training.llm_cases import from_topics, policies
 
 BATCH: Final = 16

@@ -21,7 +21,7 @@ from benchmarks.stream.__main__ import fresh_topics, say
 from benchmarks.stream.contenders import PARTITIONS, ROOT, Contender, ours, running
 from benchmarks.stream.load import produce
 from benchmarks.stream.watching import Watch
-from detectors.text import TextDetector, build
+from detectors.text.detector import TextDetector, build
 from schemas.topics import COMMENTS
 from stream.local_broker import own_broker
 
@@ -30,7 +30,7 @@ _ALONE = """
 import sys, time
 from benchmarks.detectors.texts import mixed
 from detectors.items import Items
-from detectors.text import build
+from detectors.text.detector import build
 detector = build({}); detector.warm()
 items = Items.of(mixed(int(sys.argv[1]), 1))
 began = time.perf_counter()

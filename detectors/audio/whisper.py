@@ -16,7 +16,7 @@ from faster_whisper.transcribe import restore_speech_timestamps
 
 from detectors.audio.decoding import RATE
 from detectors.audio.passages import Passage
-from detectors.base_models import Base, locate, sha256, verified_bytes
+from detectors.loading.base_models import Base, locate, sha256, verified_bytes
 from schemas.errors import UserMistake
 
 _VERSION: Final = "1.0.0"

@@ -8,8 +8,8 @@ import importlib.util
 from pathlib import Path
 from typing import Final
 
-from detectors.base_models import Base, locate, sha256
-from detectors.model_directory import CARD, SHIPPED, BaseConfig, Calibration, CardBasics, read_json
+from detectors.loading.base_models import Base, locate, sha256
+from detectors.loading.model_directory import CARD, SHIPPED, BaseConfig, Calibration, CardBasics, read_json
 from schemas.errors import UserMistake
 
 FOLDER: Final = SHIPPED / "image"

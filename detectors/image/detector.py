@@ -19,9 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from detectors import text as text_detector
 from detectors.calibration import Platt
-from detectors.canary import canary
 from detectors.image.card import read_card, require_extra
 from detectors.image.combination import either, highest
 from detectors.image.joint import Joint, JointOptions
@@ -33,6 +31,8 @@ from detectors.interface import Answer
 from detectors.items import Items
 from detectors.media.errors import MediaError
 from detectors.options import checked
+from detectors.runtime.canary import canary
+from detectors.text import detector as text_detector
 from schemas.attachments import Attachment
 from schemas.categories import Category
 from schemas.evidence import Evidence

@@ -16,9 +16,9 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer
 
-from detectors.base_models import sha256
 from detectors.calibration import Platt
-from detectors.model_files import fault, files_of
+from detectors.loading.base_models import sha256
+from detectors.loading.model_files import fault, files_of
 from schemas.categories import Category
 from schemas.errors import UserMistake
 
@@ -55,9 +55,7 @@ class Joint:
         try:
             kind = AutoConfig.from_pretrained(options.model, **_LOCAL).model_type
             if kind not in _KINDS:
-                raise UserMistake(
-                    f"joint: {options.model} holds a model of the kind {kind}, not SigLIP"
-                )
+                raise UserMistake(f"joint: {options.model} holds a model of the kind {kind}, not SigLIP")
             self._tokenizer: Any = AutoTokenizer.from_pretrained(options.model, **_LOCAL)
             processors: Any = AutoImageProcessor
             self._processor: Any = processors.from_pretrained(options.model, backend="pil", **_LOCAL)

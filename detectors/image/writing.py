@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from detectors.image.reading import Line
 from detectors.image.sight import Frame
 from detectors.items import Items
-from detectors.text import TextDetector
+from detectors.text.detector import TextDetector
 from schemas.evidence import Evidence
 from schemas.statuses import Status
 

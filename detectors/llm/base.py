@@ -17,8 +17,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from transformers.utils.logging import disable_progress_bar
 
-from detectors.base_models import Base, check_alone, locate, sha256
-from detectors.model_cache import cache
+from detectors.loading.base_models import Base, check_alone, locate, sha256
+from detectors.loading.model_cache import cache
 from schemas.errors import UserMistake
 
 GGUF: Final = "SmolLM2-135M-Instruct.Q4_1.gguf"

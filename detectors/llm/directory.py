@@ -17,11 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import load
 from torch import Tensor
 
-from detectors.base_models import locate, verified_bytes
 from detectors.calibration import Platt
 from detectors.llm import base
 from detectors.llm.prompt import Message
-from detectors.model_directory import (
+from detectors.loading.base_models import locate, verified_bytes
+from detectors.loading.model_directory import (
     CARD,
     Calibration,
     CardBasics,

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from detectors.llm.directory import GuardDirectory, open_guard
 from detectors.llm.guard import DEFAULT_MODEL
-from detectors.llm.model import load_causal, merge_adapter
+from detectors.llm.model import load_causal
+from detectors.loading.adapters import merge_adapter
 from schemas.errors import UserMistake
 
 

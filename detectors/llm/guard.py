@@ -15,19 +15,20 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
-from detectors.budget import Budget
 from detectors.calibration import Platt
 from detectors.devices import DeviceOptions, check_device, chosen_device, chosen_precision, most_tokens
 from detectors.interface import Answer
 from detectors.items import Items
-from detectors.language import LanguageGate, primary
 from detectors.llm.directory import GuardDirectory, open_guard, platt, version_with
-from detectors.llm.model import load_causal, load_tokenizer, merge_adapter
+from detectors.llm.model import load_causal, load_tokenizer
 from detectors.llm.packed import ATTENTION, Prefix, only_labels, prefix, to_precision, verdict_logits
 from detectors.llm.prompt import Neutraliser, Pieces, rendered
 from detectors.llm.shown import WINDOW, to_ask, views
-from detectors.model_directory import SHIPPED
+from detectors.loading.adapters import merge_adapter
+from detectors.loading.model_directory import SHIPPED
 from detectors.options import checked
+from detectors.runtime.budget import Budget
+from detectors.text.language import LanguageGate, primary
 from schemas.categories import Category
 from schemas.errors import UserMistake
 from schemas.statuses import Reason, Status

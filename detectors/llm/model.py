@@ -1,19 +1,17 @@
-"""A causal language model from a directory of safetensors, with or without low-rank adapters merged into it.
+"""A causal language model from a directory of safetensors.
 
 Any architecture that transformers has a class for: Llama, Qwen, Gemma and the guards built on them. What could run code
 is refused by name: pickled weights, and configurations that point to code of their own.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
-from detectors.model_files import fault, files_of
+from detectors.loading.model_files import fault, files_of
 from schemas.errors import UserMistake
 
 
@@ -56,18 +54,3 @@ def load_tokenizer(folder: Path) -> Any:
     if not tokenizer.chat_template:
         raise UserMistake(f"{folder}: the tokenizer has no chat template, so there is no way to put the question")
     return tokenizer
-
-
-@torch.no_grad()
-def merge_adapter(model: Any, tensors: Mapping[str, Tensor], scale: float) -> None:
-    """Add `scale · B A` to each adapted weight, in the weight's own precision, which should be float32.
-
-    Names are peft's: `<module>.lora_A.weight` (rank, in) and `<module>.lora_B.weight` (out, rank).
-    """
-    modules = dict(model.named_modules())
-    for name, down in tensors.items():
-        if name.endswith(".lora_A.weight"):
-            module = name.removesuffix(".lora_A.weight")
-            if module not in modules:
-                raise UserMistake(f"the adapter is for another model: there is no {module} in this one")
-            modules[module].weight.add_(tensors[f"{module}.lora_B.weight"].float() @ down.float(), alpha=scale)

@@ -22,7 +22,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from detectors.calibration import Platt
 from detectors.interface import Answer
 from detectors.items import Items
-from detectors.language import LanguageGate, primary
 from detectors.llm.directory import GuardDirectory, open_guard, platt, version_with
 from detectors.llm.guard import DEFAULT_MODEL
 from detectors.llm.model import load_tokenizer
@@ -31,6 +30,7 @@ from detectors.llm.prompt import Neutraliser, Pieces, filled, rendered
 from detectors.llm.server import Server, Words
 from detectors.llm.shown import to_ask
 from detectors.options import checked
+from detectors.text.language import LanguageGate, primary
 from schemas.categories import Category
 from schemas.errors import UserMistake
 from schemas.statuses import Reason, Status

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from detectors.breaker import Breaker, canary_failed
+from detectors.runtime.breaker import Breaker, canary_failed
 
 FAILURES: Final = 4  # in a row, and the breaker opens
 

@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 
 from tokenizers import Tokenizer
 
-from detectors.normalisation import normal_form
+from detectors.text.normalisation import normal_form
 from schemas.errors import UserMistake
 
 _POLICY: Final = "\0policy\0"  # neither can stand in a template or a policy: JSON and YAML refuse the character

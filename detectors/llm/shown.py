@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 
 from detectors.items import Items
-from detectors.language import LanguageGate
 from detectors.llm.prompt import Neutraliser
+from detectors.text.language import LanguageGate
 from schemas.statuses import Reason, Status
 
 WINDOW: Final = 400  # characters of a message that one forward sees

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.base_models import sha256
-from detectors.model_directory import CONFIG, WEIGHTS, Calibration, Card
+from detectors.loading.base_models import sha256
+from detectors.loading.model_directory import CONFIG, WEIGHTS, Calibration, Card
 from detectors.training.datasets import SOURCES
 from detectors.training.recipe import Recipe
 from detectors.training.rows import CATEGORIES, Examples

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from detectors.tokenisation import Vocabulary
+from detectors.text.tokenisation import Vocabulary
 from detectors.training.identities import exchanged
 from detectors.training.obfuscation import obfuscated
 from detectors.training.recipe import Recipe

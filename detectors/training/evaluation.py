@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from detectors.calibration import Platt, expected_calibration_error
-from detectors.model_directory import Threshold
+from detectors.loading.model_directory import Threshold
 from detectors.training.measures import Floats, auc_with_interval, roc_auc, with_prior
 from detectors.training.rows import CATEGORIES, Examples
 from schemas.categories import Category

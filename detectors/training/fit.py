@@ -17,7 +17,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 
-from detectors.foundation import Foundation
+from detectors.text.foundation import Foundation
 from detectors.training.drawing import Batch, Pools, batches
 from detectors.training.recipe import Recipe
 from detectors.training.rows import CATEGORIES, Examples

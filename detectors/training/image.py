@@ -24,8 +24,8 @@ from PIL import Image, ImageDraw, ImageFont
 from detectors.image.card import FOLDER, read_card
 from detectors.image.detector import ImageDetector, build
 from detectors.items import Items
-from detectors.model_directory import CARD, open_directory, write_json
-from detectors.text import DEFAULT_MODEL
+from detectors.loading.model_directory import CARD, open_directory, write_json
+from detectors.text.detector import DEFAULT_MODEL
 from detectors.training.datasets import table
 from detectors.training.measures import auc_with_interval
 from schemas.attachments import Attachment

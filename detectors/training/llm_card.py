@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
-from detectors.base_models import sha256
 from detectors.llm.base import FILES, PACKAGE
+from detectors.loading.base_models import sha256
 from detectors.training.datasets import SOURCES
 from detectors.training.llm_cases import GUARD
 from detectors.training.llm_cases import SOURCES as USED

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from detectors.calibration import Platt, expected_calibration_error, fit
 from detectors.llm.directory import ANY
 from detectors.llm.guard import build
-from detectors.model_directory import Calibration
+from detectors.loading.model_directory import Calibration
 from detectors.training import llm_evaluation as measures
 from detectors.training.llm_cases import Case, policies
 from detectors.training.llm_evaluation import Asked, Floats
@@ -193,7 +193,7 @@ def _rightly(hate: Platt, margins: Floats, asked: Asked, kinds: Sequence[str]) -
 def text_scores(texts: Sequence[str], say: Say) -> tuple[Floats, str]:
     """The text detector's scores for hate, and its version."""
     from detectors.items import Items  # noqa: PLC0415
-    from detectors.text import build as build_text  # noqa: PLC0415
+    from detectors.text.detector import build as build_text  # noqa: PLC0415
 
     say("the text detector's scores")
     detector = build_text({"device": "cpu"})

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.normalisation import normal_form
+from detectors.text.normalisation import normal_form
 from detectors.training.rows import Examples
 
 OWN: Final = "contrast/"  # groups whose near-identical texts are wanted: they differ in what decides the label

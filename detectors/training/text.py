@@ -17,8 +17,7 @@ from torch import Tensor
 
 from detectors.calibration import Platt
 from detectors.calibration import fit as fit_platt
-from detectors.foundation import Foundation
-from detectors.model_directory import (
+from detectors.loading.model_directory import (
     CARD,
     CONFIG,
     WEIGHTS,
@@ -29,7 +28,8 @@ from detectors.model_directory import (
     Config,
     write_json,
 )
-from detectors.text import build
+from detectors.text.detector import build
+from detectors.text.foundation import Foundation
 from detectors.training import bands, contrast, evaluation, suites
 from detectors.training.card import provenance, uncalibrated
 from detectors.training.directory import minutes_left, require_free, save, unfinished

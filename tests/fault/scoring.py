@@ -8,8 +8,8 @@ from typing import Any
 
 import psutil
 
-from detectors.client import DetectorClient
 from detectors.interface import DetectorSpec, ProcessSettings
+from detectors.runtime.client import DetectorClient
 from schemas.columns import Events, Scores
 
 SETTINGS = ProcessSettings(deadline_ms=1000, memory_mb=100)
@@ -39,7 +39,7 @@ def clients() -> Iterator[Start]:
 
 def detector_processes(worker: int) -> list[psutil.Process]:
     """The zygote and the scoring processes of a worker."""
-    return [p for p in psutil.Process(worker).children(recursive=True) if "detectors.process" in p.cmdline()]
+    return [p for p in psutil.Process(worker).children(recursive=True) if "detectors.runtime.process" in p.cmdline()]
 
 
 def texts(n: int, guilty: dict[int, str] | None = None) -> list[str]:
@@ -64,7 +64,7 @@ def score(client: DetectorClient, batch: Events) -> Scores:
 
 def zygote(worker: int) -> psutil.Process:
     """The process that forks, of a worker."""
-    return next(p for p in psutil.Process(worker).children() if "detectors.process" in p.cmdline())
+    return next(p for p in psutil.Process(worker).children() if "detectors.runtime.process" in p.cmdline())
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> None:

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import torch
 
-from detectors.model_directory import open_directory
+from detectors.loading.model_directory import open_directory
 from detectors.options import checked
-from detectors.text import Options, TextDetector
+from detectors.text.detector import Options, TextDetector
 
 ROOM: Final = 600
 _MORE_THAN_THERE_IS: Final = 1 << 50  # floats

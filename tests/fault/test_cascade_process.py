@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from detectors.client import DetectorClient
+from detectors.runtime.client import DetectorClient
 from schemas.columns import Events, Scores
 from schemas.errors import UserMistake
 from schemas.statuses import Reason, Status

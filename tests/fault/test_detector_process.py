@@ -151,7 +151,10 @@ def test_a_detector_gets_what_it_reads_and_a_guilty_attachment_is_found(start: S
 def test_a_detector_is_called_what_the_configuration_calls_it(start: Start):
     """So that one kind can be configured twice, and policy finds each under its own name."""
     plain = {"precision": "float32", "device": "cpu"}
-    specs = DetectorSpec("text", plain), DetectorSpec("short", plain | {"token_budget": 256}, "detectors.text:build")
+    specs = (
+        DetectorSpec("text", plain),
+        DetectorSpec("short", plain | {"token_budget": 256}, "detectors.text.detector:build"),
+    )
     client = start(
         *specs, settings=ProcessSettings(), ask=lambda said, _: np.ones((len(said), 1), bool), later=["short"]
     )
@@ -291,7 +294,7 @@ def test_the_kernels_out_of_memory_killer_takes_the_child_and_the_record_is_guil
     program = (
         PREAMBLE
         + f"""
-from detectors.client import DetectorClient
+from detectors.runtime.client import DetectorClient
 from detectors.interface import DetectorSpec, ProcessSettings
 from tests.event_columns import events
 spec = DetectorSpec("tripwire", {{}}, "tests.fault.tripwire:build")
@@ -343,7 +346,7 @@ def test_the_zygote_is_replaced_when_it_is_killed(start: Start):
 def test_while_the_detectors_can_not_be_loaded_again_every_row_is_answered(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ):
-    monkeypatch.setattr("detectors.pump._TROUBLE", 0.0)  # as if loading took longer than that
+    monkeypatch.setattr("detectors.runtime.pump._TROUBLE", 0.0)  # as if loading took longer than that
     loading = tmp_path / "loading"
     client = start(tripwire(loading=str(loading)), settings=ProcessSettings(deadline_ms=1000, start_seconds=6.0))
     with broken_device(loading, how):
@@ -372,7 +375,7 @@ def test_nothing_is_left_when_the_worker_is_killed(how: str):
         PREAMBLE
         + f"""
 import time
-from detectors.client import DetectorClient
+from detectors.runtime.client import DetectorClient
 from detectors.interface import DetectorSpec
 from tests.event_columns import events
 client = DetectorClient([DetectorSpec("tripwire", {{}}, "tests.fault.tripwire:build")])
@@ -400,7 +403,7 @@ def test_a_worker_that_was_stopped_does_not_take_its_own_absence_for_a_hang():
     program = (
         PREAMBLE
         + """
-from detectors.client import DetectorClient
+from detectors.runtime.client import DetectorClient
 from detectors.interface import DetectorSpec, ProcessSettings
 from tests.event_columns import events
 spec = DetectorSpec("tripwire", {"ms_per_event": 5}, "tests.fault.tripwire:build")

@@ -19,7 +19,7 @@ from detectors.audio.sentences import sentences, together
 from detectors.audio.whisper import Said, Weights
 from detectors.interface import Answer
 from detectors.items import Attachment, Items
-from detectors.model_directory import SHIPPED
+from detectors.loading.model_directory import SHIPPED
 from schemas.errors import UserMistake
 from schemas.evidence import Evidence
 from schemas.roles import Role

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.budget import LEAST, Budget, is_out_of_memory
+from detectors.runtime.budget import LEAST, Budget, is_out_of_memory
 
 ROOT = Path(__file__).parents[2]
 # A "forward" takes 64 KB a token, for real; there is room for 500 tokens.
 CHILD = """
 import json, resource, sys
 import numpy as np
-from detectors.budget import Budget
+from detectors.runtime.budget import Budget
 if sys.argv[1] == "torch":
     import torch
     allocate = lambda tokens: torch.ones(tokens << 16, dtype=torch.uint8)

@@ -1,12 +1,11 @@
 """The multilingual base: read straight from its package's file, an ordinary encoder and vocabulary come out."""
 
-
 import numpy as np
 import pytest
 import torch
 
-from detectors.e5s1 import read
-from detectors.foundation import Foundation
+from detectors.text.e5s1 import read
+from detectors.text.foundation import Foundation
 from detectors.training.text import BASE
 from schemas.errors import UserMistake
 

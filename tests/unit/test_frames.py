@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors import frames
-from detectors.frames import BadAnswer, Kind, Splitter
 from detectors.interface import Answer
 from detectors.items import Attachment, Items
+from detectors.runtime import frames
+from detectors.runtime.frames import BadAnswer, Kind, Splitter
 from schemas.evidence import Evidence
 from schemas.statuses import Reason, Status
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors import breaker
-from detectors.breaker import Breaker
-from detectors.guilt import DEADLY, TRIALS, accused, failed, narrow
+from detectors.runtime import breaker
+from detectors.runtime.breaker import Breaker
+from detectors.runtime.guilt import DEADLY, TRIALS, accused, failed, narrow
 from schemas.statuses import Reason
 
 Hint = Callable[[list[int], int], int | None]  # rows of the task, position of the guilty one → the hint left behind

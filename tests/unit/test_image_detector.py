@@ -19,7 +19,6 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipModel
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from detectors import text
 from detectors.conformance import Conformance
 from detectors.image import card
 from detectors.image.card import read_card
@@ -30,6 +29,7 @@ from detectors.image.picture import Picture, prepared
 from detectors.image.reading import Reader
 from detectors.interface import Answer, DetectorSpec
 from detectors.items import Items
+from detectors.text import detector as text
 from schemas.attachments import Attachment
 from schemas.categories import Category
 from schemas.errors import UserMistake

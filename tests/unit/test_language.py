@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from detectors.language import LanguageGate, primary
+from detectors.text.language import LanguageGate, primary
 from schemas.errors import UserMistake
 
 ENGLISH = "The committee will meet on Tuesday to discuss the new timetable"

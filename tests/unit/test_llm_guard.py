@@ -10,7 +10,6 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from detectors.base_models import sha256
 from detectors.conformance import Conformance
 from detectors.interface import DetectorSpec
 from detectors.items import Items
@@ -18,6 +17,7 @@ from detectors.llm.base import FILES
 from detectors.llm.guard import DEFAULT_MODEL, GuardDetector, build
 from detectors.llm.prompt import Neutraliser
 from detectors.llm.shown import views
+from detectors.loading.base_models import sha256
 from schemas.errors import UserMistake
 from schemas.statuses import Reason, Status
 from tests.unit.tiny_guard import GUARD, POLICIES, SPECIAL, describe, make

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from detectors.breaker import FIRST_DELAY
 from detectors.llm.outage import FAILURES, Away, Outage, Unanswered
+from detectors.runtime.breaker import FIRST_DELAY
 
 THREADS = 12
 

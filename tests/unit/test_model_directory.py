@@ -10,10 +10,10 @@ import pytest
 from pydantic import ValidationError
 from safetensors import safe_open
 
-from detectors.base_models import Base, locate, sha256
-from detectors.foundation import Foundation
-from detectors.model_directory import CARD, CONFIG, WEIGHTS, BaseConfig, FetchedBase, open_directory
-from detectors.text import DEFAULT_MODEL, build
+from detectors.loading.base_models import Base, locate, sha256
+from detectors.loading.model_directory import CARD, CONFIG, WEIGHTS, BaseConfig, FetchedBase, open_directory
+from detectors.text.detector import DEFAULT_MODEL, build
+from detectors.text.foundation import Foundation
 from schemas.errors import UserMistake
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from detectors.model_directory import CARD, CONFIG, SHIPPED, WEIGHTS, open_directory
-from detectors.text import DEFAULT_MODEL
+from detectors.loading.model_directory import CARD, CONFIG, SHIPPED, WEIGHTS, open_directory
+from detectors.text.detector import DEFAULT_MODEL
 from safestream.cli import run
 
 TEXT_MODEL = DEFAULT_MODEL
@@ -212,4 +212,6 @@ def test_a_detector_does_not_start_on_a_changed_byte(folder: Path, tmp_path: Pat
     events.write_text("")
     assert run(["score", "text", str(events), "--config", str(config)]) == 2
     error = capsys.readouterr().err
-    assert error == f"safestream: {folder}/{WEIGHTS} was changed: its digest is not the one in card.json\n"
+    assert (
+        error == f"safestream: detectors.text: {folder}/{WEIGHTS} was changed: its digest is not the one in card.json\n"
+    )

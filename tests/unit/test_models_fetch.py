@@ -18,11 +18,11 @@ import pytest
 from huggingface_hub import constants
 from safetensors.numpy import save_file
 
-from detectors.base_models import locate, sha256
-from detectors.model_cache import cache, place_of
-from detectors.model_directory import CARD, CONFIG, WEIGHTS, BaseConfig, open_directory, verified
-from detectors.model_inventory import AnyCard
-from detectors.text import DEFAULT_MODEL, build
+from detectors.loading.base_models import locate, sha256
+from detectors.loading.model_cache import cache, place_of
+from detectors.loading.model_directory import CARD, CONFIG, WEIGHTS, BaseConfig, open_directory, verified
+from detectors.loading.model_inventory import AnyCard
+from detectors.text.detector import DEFAULT_MODEL, build
 from safestream.cli import run
 from schemas.errors import UserMistake
 from tests.model_hub import COMMIT, Hub, serving

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from detectors.model_directory import CARD, SHIPPED, read_json
-from detectors.model_inventory import AnyCard
+from detectors.loading.model_directory import CARD, SHIPPED, read_json
+from detectors.loading.model_inventory import AnyCard
 
 CARDS = [pytest.param(path, id=path.parent.name) for path in sorted(SHIPPED.glob(f"*/{CARD}"))]
 LARGEST = 4 << 20  # bytes of a file: a clone brings them all

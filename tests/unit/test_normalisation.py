@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.normalisation import normal_form
+from detectors.text.normalisation import normal_form
 from detectors.training.obfuscation import WAYS, Way, combining, invisible, lookalikes
 
 

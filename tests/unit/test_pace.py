@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.pace import FEWEST_ROWS, LEAST_PATIENCE, LONGEST_SLICE, MOST_ROWS, MOST_UNITS, ROW_UNITS, SLACK, Pace
+from detectors.runtime.pace import (
+    FEWEST_ROWS,
+    LEAST_PATIENCE,
+    LONGEST_SLICE,
+    MOST_ROWS,
+    MOST_UNITS,
+    ROW_UNITS,
+    SLACK,
+    Pace,
+)
 
 
 def shown(seconds_per_row: float, deadline: float = 5.0, step: int = 1) -> Pace:

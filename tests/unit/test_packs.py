@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from detectors.model_directory import SHIPPED, open_directory
+from detectors.loading.model_directory import SHIPPED, open_directory
 from enforcement.decide import Policy
 from enforcement.located_yaml import Mistakes
 from enforcement.pack_cases import run_cases, untested

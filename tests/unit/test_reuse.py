@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.guilt import GUILTY
 from detectors.interface import Answer, Description
-from detectors.outstanding import Batch, Columns, Rows
-from detectors.reuse import MOST_CHARACTERS, Reuse, Window
+from detectors.runtime.guilt import GUILTY
+from detectors.runtime.outstanding import Batch, Columns, Rows
+from detectors.runtime.reuse import MOST_CHARACTERS, Reuse, Window
 from schemas.statuses import Reason, Status
 from tests.event_columns import events
 

@@ -13,12 +13,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from detectors.foundation import Foundation
 from detectors.items import Items
-from detectors.model_directory import open_directory
-from detectors.packed import ATTENTION, pack, text_vectors
-from detectors.text import DEFAULT_MODEL, TextDetector, build
-from detectors.tokenisation import CHUNK, MOST_CHUNKS, Vocabulary
+from detectors.loading.model_directory import open_directory
+from detectors.text.detector import DEFAULT_MODEL, TextDetector, build
+from detectors.text.foundation import Foundation
+from detectors.text.packed import ATTENTION, pack, text_vectors
+from detectors.text.tokenisation import CHUNK, MOST_CHUNKS, Vocabulary
 from schemas.errors import UserMistake
 from schemas.statuses import Reason, Status
 
@@ -195,7 +195,7 @@ def test_it_may_be_loaded_before_a_fork_and_used_after():
     script = f"""
 import os
 from detectors.items import Items
-from detectors.text import build
+from detectors.text.detector import build
 detector = build({{}})
 for _ in range(2):
     child = os.fork()

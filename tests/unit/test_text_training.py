@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from detectors.foundation import Foundation
 from detectors.items import Items
-from detectors.model_directory import open_directory
-from detectors.text import build
+from detectors.loading.model_directory import open_directory
+from detectors.text.detector import build
+from detectors.text.foundation import Foundation
 from detectors.training.datasets import cleaned, load
 from detectors.training.directory import unfinished
 from detectors.training.drawing import Pools, batches

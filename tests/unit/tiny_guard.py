@@ -8,7 +8,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, Qwen3Config
 
-from detectors.base_models import sha256
+from detectors.loading.base_models import sha256
 
 POLICIES = {"hate": "No contempt for people because of what they are.", "scam": "Do not deceive people."}
 SPECIAL = ["<|end|>", "<|user|>", "<|assistant|>"]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from detectors.interface import Answer, Description
 from detectors.items import Items
-from detectors.pace import ROW_UNITS
+from detectors.runtime.pace import ROW_UNITS
 from schemas.columns import Events, Score, Scores
 from schemas.evidence import Evidence
 from schemas.statuses import Reason, Status

@@ -8,7 +8,7 @@ from typing import Final
 
 from tokenizers import Tokenizer
 
-from detectors.normalisation import normal_form
+from detectors.text.normalisation import normal_form
 
 CHUNK: Final = 256  # word pieces a forward sees of a text at once, both special tokens included
 OVERLAP: Final = 64  # pieces that two neighbouring chunks share, so that nothing is cut in half unseen

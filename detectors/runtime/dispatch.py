@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from detectors.breaker import Breakers
-from detectors.bulk import Bulk
-from detectors.children import Lane
-from detectors.crew import Crew
-from detectors.docket import Docket
+from detectors.runtime.breaker import Breakers
+from detectors.runtime.bulk import Bulk
+from detectors.runtime.children import Lane
+from detectors.runtime.crew import Crew
+from detectors.runtime.docket import Docket
 
 _IN_FLIGHT: Final = 2  # tasks at the main process: one scored, one waiting
 _CANARY_LASTS: Final = 1.0  # seconds until a canary is stale for a trial

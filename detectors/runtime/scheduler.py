@@ -5,9 +5,9 @@
     trials    ──► a process that has scored nothing but the canary, which it has just passed
     breaker   ──► open: every row `error`/`device`; due: a canary in a fresh process
 
-Not a thread and not a loop: `detectors.pump` calls it with what happened and the time, and waits for what it wants
-next. Its rules on guilt are in `guilt`, on the device in `breaker`, on size and patience in `pace`, on processes in
-`crew`, on what each does next in `dispatch`, on identical events in `reuse`.
+Not a thread and not a loop: `detectors.runtime.pump` calls it with what happened and the time, and waits for what it
+wants next. Its rules on guilt are in `guilt`, on the device in `breaker`, on size and patience in `pace`, on processes
+in `crew`, on what each does next in `dispatch`, on identical events in `reuse`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -17,18 +17,18 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from detectors.breaker import Breakers
-from detectors.bulk import Bulk
-from detectors.children import Child, Lane, Task, Work
-from detectors.crew import Crew
-from detectors.dispatch import Dispatch
-from detectors.docket import Counts, Docket
-from detectors.frames import Frame, Kind, decode_answer, decode_raised
 from detectors.interface import Answer, Description, ProcessSettings
-from detectors.outstanding import Batch
-from detectors.pace import Pace
-from detectors.reuse import Reuse, window_for
-from detectors.stages import Ask, Stages
+from detectors.runtime.breaker import Breakers
+from detectors.runtime.bulk import Bulk
+from detectors.runtime.children import Child, Lane, Task, Work
+from detectors.runtime.crew import Crew
+from detectors.runtime.dispatch import Dispatch
+from detectors.runtime.docket import Counts, Docket
+from detectors.runtime.frames import Frame, Kind, decode_answer, decode_raised
+from detectors.runtime.outstanding import Batch
+from detectors.runtime.pace import Pace
+from detectors.runtime.reuse import Reuse, window_for
+from detectors.runtime.stages import Ask, Stages
 from schemas.statuses import Reason, Status
 
 _LOG_EVERY: Final = 1.0  # seconds without a death after which the next one is a line in the log

@@ -1,7 +1,7 @@
 """The trained-by-others part of a text model: an encoder and its vocabulary, whatever file they come in.
 
     transformers   a folder with config.json, model.safetensors and tokenizer.json: BERT with word pieces
-    e5s1           one file of 4-bit weights (`detectors.e5s1`), read straight: nothing is written, 5 s to load
+    e5s1           one file of 4-bit weights (`detectors.text.e5s1`), read straight: nothing is written, 5 s to load
 
 Both give an ordinary BertModel without pooler, in float32 on the CPU. Nothing here touches the network.
 """
@@ -14,10 +14,10 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import BertConfig, BertModel
 
-from detectors.base_models import Base, locate, verified_bytes
-from detectors.e5s1 import E5S1, read
-from detectors.encoder import load_encoder
-from detectors.tokenisation import CLS, SEP, Vocabulary, load_tokenizer
+from detectors.loading.base_models import Base, locate, verified_bytes
+from detectors.text.e5s1 import E5S1, read
+from detectors.text.encoder import load_encoder
+from detectors.text.tokenisation import CLS, SEP, Vocabulary, load_tokenizer
 from schemas.errors import UserMistake
 
 Kind = Literal["transformers", "e5s1"]

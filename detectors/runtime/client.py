@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from detectors.docket import Counts
 from detectors.interface import DetectorSpec, ProcessSettings
-from detectors.outstanding import Batch
-from detectors.pump import Notes, Outbox, Pump
-from detectors.stages import Ask
+from detectors.runtime.docket import Counts
+from detectors.runtime.outstanding import Batch
+from detectors.runtime.pump import Notes, Outbox, Pump
+from detectors.runtime.stages import Ask
 from schemas.columns import Events, Score, Scores
 from schemas.errors import Fatal, Overloaded, SafestreamError
 

@@ -3,10 +3,10 @@
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from detectors.children import Lane, Work
-from detectors.outstanding import Batch, Rows
-from detectors.pace import Pace
-from detectors.reuse import Reuse
+from detectors.runtime.children import Lane, Work
+from detectors.runtime.outstanding import Batch, Rows
+from detectors.runtime.pace import Pace
+from detectors.runtime.reuse import Reuse
 
 
 class Bulk:

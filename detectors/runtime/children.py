@@ -18,10 +18,10 @@ from typing import Any, Final
 import numpy as np
 import psutil
 
-from detectors.frames import Frame, Splitter
 from detectors.interface import DetectorSpec, ProcessSettings
-from detectors.outstanding import Batch, Rows
-from detectors.process import ROW_BITS, SLOTS, WORD_BYTES, WORD_INTS
+from detectors.runtime.frames import Frame, Splitter
+from detectors.runtime.outstanding import Batch, Rows
+from detectors.runtime.process import ROW_BITS, SLOTS, WORD_BYTES, WORD_INTS
 from schemas.statuses import Reason
 
 # The zygote must load without starting threads: it forks.
@@ -204,7 +204,14 @@ class Zygote:
             **_ONE_THREAD,
             "PYTHONPATH": os.pathsep.join(p or str(Path.cwd()) for p in sys.path),
         }
-        command = [sys.executable, "-m", "detectors.process", str(theirs.fileno()), str(words), str(os.getpid())]
+        command = [
+            sys.executable,
+            "-m",
+            "detectors.runtime.process",
+            str(theirs.fileno()),
+            str(words),
+            str(os.getpid()),
+        ]
         self._process = subprocess.Popen(
             command,
             pass_fds=(theirs.fileno(), words),

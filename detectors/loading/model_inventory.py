@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from pydantic import ConfigDict, ValidationError
 
-from detectors.base_models import Base, locate
-from detectors.model_cache import cache
-from detectors.model_directory import (
+from detectors.loading.base_models import Base, locate
+from detectors.loading.model_cache import cache
+from detectors.loading.model_directory import (
     CARD,
     CONFIG,
     SHIPPED,
@@ -25,7 +25,7 @@ from detectors.model_directory import (
     open_directory,
     verified,
 )
-from detectors.model_files import files_of
+from detectors.loading.model_files import files_of
 from schemas.errors import UserMistake
 
 GUARD: Final = "guard.json"  # of a language model that judges by a policy: `detectors.llm`

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from detectors import guilt
-from detectors.children import Lane, Task, Work
-from detectors.guilt import GUILTY, Span, Trial
-from detectors.outstanding import Batch, Rows
-from detectors.pace import Pace
+from detectors.runtime import guilt
+from detectors.runtime.children import Lane, Task, Work
+from detectors.runtime.guilt import GUILTY, Span, Trial
+from detectors.runtime.outstanding import Batch, Rows
+from detectors.runtime.pace import Pace
 from schemas.statuses import Reason
 
 

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import structlog
 
-from detectors.children import Birth, Child, Death, Note, Zygote
-from detectors.docket import Counts
 from detectors.interface import Description, DetectorSpec, ProcessSettings
-from detectors.outstanding import Batch, Columns
-from detectors.scheduler import Scheduler
-from detectors.stages import Ask
+from detectors.runtime.children import Birth, Child, Death, Note, Zygote
+from detectors.runtime.docket import Counts
+from detectors.runtime.outstanding import Batch, Columns
+from detectors.runtime.scheduler import Scheduler
+from detectors.runtime.stages import Ask
 from schemas.errors import Fatal, UserMistake
 from schemas.statuses import Reason
 

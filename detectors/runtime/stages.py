@@ -7,7 +7,7 @@ import structlog
 from numpy.typing import NDArray
 
 from detectors.interface import Description
-from detectors.outstanding import Batch
+from detectors.runtime.outstanding import Batch
 from schemas.columns import Events, Scores
 from schemas.errors import UserMistake
 

@@ -37,9 +37,9 @@ from typing import Any, Final
 
 import psutil
 
-from detectors import frames
-from detectors.budget import is_out_of_memory
 from detectors.interface import Description, Detector, DetectorSpec, build
+from detectors.runtime import frames
+from detectors.runtime.budget import is_out_of_memory
 from schemas.errors import UserMistake
 from schemas.statuses import Reason
 
@@ -51,7 +51,7 @@ _PR_SET_PDEATHSIG: Final = 1
 
 
 def main() -> None:
-    """Entry point: `python -m detectors.process CONTROL_FD WORDS_FD WORKER_PID`, the rest comes by the socket."""
+    """Entry point: `python -m detectors.runtime.process CONTROL_FD WORDS_FD WORKER_PID`; the rest comes by socket."""
     control_fd, words_fd, worker = map(int, sys.argv[1:4])
     _die_with(worker)
     for number in (signal.SIGINT, signal.SIGTERM):  # the worker drains, and ends us when it is done

@@ -16,9 +16,9 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from detectors.guilt import GUILTY
 from detectors.interface import Answer, Description, ProcessSettings
-from detectors.outstanding import Batch, Rows
+from detectors.runtime.guilt import GUILTY
+from detectors.runtime.outstanding import Batch, Rows
 from schemas.evidence import Evidence
 from schemas.statuses import Reason, Status
 

@@ -4,7 +4,7 @@
     NFKC                 full-width, mathematical and other dressed-up letters become plain ones
     invisible characters go: zero-width, direction marks, soft hyphens, tags; joiners stay where a script needs them
     odd marks            go, over, under and through letters; the accents of a language stay
-    look-alike letters   a word of two alphabets becomes a word of one (`detectors.lookalikes`)
+    look-alike letters   a word of two alphabets becomes a word of one (`detectors.text.lookalikes`)
     leetspeak            digits and signs between letters become letters: "h4te", "$hit"
     spacing              "i d i o t", "i.d.i.o.t" is one word
     joined words         a text without spaces: "you_are_an_idiot"
@@ -23,7 +23,7 @@ from typing import Final
 from ftfy import fix_encoding
 from ftfy.badness import is_bad
 
-from detectors.lookalikes import one_alphabet
+from detectors.text.lookalikes import one_alphabet
 
 _SKIN: Final = {
     0x1F3FB: "light skin",

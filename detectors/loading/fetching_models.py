@@ -15,12 +15,12 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from detectors.model_cache import place_of
-from detectors.model_directory import CARD, CardBasics, read_json, write_json
-from detectors.model_draft import SOURCE, draft_card
-from detectors.model_files import LARGEST_TEXT, is_weights, refused
-from detectors.model_inventory import AnyCard, directory_faults
-from detectors.model_sources import File, Source, open_source
+from detectors.loading.model_cache import place_of
+from detectors.loading.model_directory import CARD, CardBasics, read_json, write_json
+from detectors.loading.model_draft import SOURCE, draft_card
+from detectors.loading.model_files import LARGEST_TEXT, is_weights, refused
+from detectors.loading.model_inventory import AnyCard, directory_faults
+from detectors.loading.model_sources import File, Source, open_source
 from schemas.errors import UserMistake
 
 Report = Callable[[int, int], None]  # bytes so far, bytes altogether (0: not known)

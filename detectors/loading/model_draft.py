@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import yaml
 
-from detectors.base_models import sha256
-from detectors.model_directory import CARD, CardBasics
-from detectors.model_files import files_of
+from detectors.loading.base_models import sha256
+from detectors.loading.model_directory import CARD, CardBasics
+from detectors.loading.model_files import files_of
 
 README: Final = "README.md"
 SOURCE: Final = "source"  # within `training`

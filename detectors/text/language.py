@@ -14,7 +14,7 @@ import fasttext
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.base_models import Base, locate
+from detectors.loading.base_models import Base, locate
 
 SURE: Final = 0.8  # what the model must give its first guess, to be heard
 VERY_SURE: Final = 0.95  # and to be heard against the platform

@@ -1,4 +1,4 @@
-"""A model is a directory. Nothing in it is code: JSON and safetensors only (`detectors.model_files`).
+"""A model is a directory. Nothing in it is code: JSON and safetensors only (`detectors.loading.model_files`).
 
     config.json         how to rebuild it: base weights (package and digests), adapter, categories
     model.safetensors   what was trained: adapter (peft's names) and head
@@ -16,13 +16,13 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from detectors.base_models import Base, sha256, verified_bytes
-from detectors.model_files import NAME, fault, files_of, is_weights
+from detectors.loading.base_models import Base, sha256, verified_bytes
+from detectors.loading.model_files import NAME, fault, files_of, is_weights
 from schemas.categories import Category
 from schemas.errors import UserMistake
 from schemas.model_versions import draft
 
-SHIPPED: Final = Path(__file__).parent / "models"
+SHIPPED: Final = Path(__file__).parents[1] / "models"
 CONFIG: Final = "config.json"
 WEIGHTS: Final = "model.safetensors"
 CARD: Final = "card.json"
@@ -37,7 +37,7 @@ class _Strict(BaseModel):
 
 
 class BaseConfig(_Strict):
-    """The base weights: see `detectors.base_models.Base`, and `detectors.foundation` for the kinds."""
+    """The base weights: see `detectors.loading.base_models.Base`, and `detectors.text.foundation` for the kinds."""
 
     kind: Literal["transformers", "e5s1"] = "transformers"
     package: str

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from detectors.model_cache import place_of
-from detectors.model_files import files_of
+from detectors.loading.model_cache import place_of
+from detectors.loading.model_files import files_of
 from schemas.errors import UserMistake
 
 _CARD: Final = "card.json"  # what `safestream models fetch` writes beside the files

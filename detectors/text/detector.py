@@ -18,18 +18,18 @@ from numpy.typing import NDArray
 from pydantic import Field
 from safetensors.torch import load
 
-from detectors.budget import Budget
 from detectors.calibration import Platt
 from detectors.devices import DeviceOptions, check_device, chosen_device, chosen_precision, most_tokens
-from detectors.encoder import merge_adapter
-from detectors.foundation import Foundation
 from detectors.interface import Answer
 from detectors.items import Items
-from detectors.language import LanguageGate, primary
-from detectors.model_directory import SHIPPED, ModelDirectory, open_directory
+from detectors.loading.adapters import merge_adapter
+from detectors.loading.model_directory import SHIPPED, ModelDirectory, open_directory
 from detectors.options import checked
-from detectors.packed import ATTENTION, pack, text_vectors
-from detectors.tokenisation import CHUNK, fits
+from detectors.runtime.budget import Budget
+from detectors.text.foundation import Foundation
+from detectors.text.language import LanguageGate, primary
+from detectors.text.packed import ATTENTION, pack, text_vectors
+from detectors.text.tokenisation import CHUNK, fits
 from schemas.statuses import Reason, Status
 
 DEFAULT_MODEL: Final = SHIPPED / "text-multilingual"

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import fsspec
 
-from detectors.model_cache import HUB
+from detectors.loading.model_cache import HUB
 from schemas.errors import UserMistake
 
 _PIECE: Final = 1 << 20  # bytes

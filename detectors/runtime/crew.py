@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from detectors.canary import canary
-from detectors.children import Child, Lane, Task, Work
-from detectors.frames import encode_items
 from detectors.interface import Description, ProcessSettings
-from detectors.pace import ROW_UNITS, Pace
+from detectors.runtime.canary import canary
+from detectors.runtime.children import Child, Lane, Task, Work
+from detectors.runtime.frames import encode_items
+from detectors.runtime.pace import ROW_UNITS, Pace
 from schemas.statuses import Reason
 
 _CANARY_SLACK: Final = 5.0  # seconds more than the deadline: a busy machine is no broken device

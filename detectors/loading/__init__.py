@@ -1,0 +1,1 @@
+"""Model directories: found, fetched, checked, opened."""

@@ -1,0 +1,1 @@
+"""Text: its normal form, language, word pieces, encoder; the text detector."""
