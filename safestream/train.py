@@ -25,13 +25,13 @@ def text(
         typer.Option(help="Folder with the data sets (docs/reference/model-directory.md says where each comes from)."),
     ] = None,
     out: Annotated[Path, typer.Option(help="The model directory to write.")] = Path("text-multilingual"),
-    rounds: Annotated[int, typer.Option(min=4, help="Of 6,000 texts each; the state is saved after each one.")] = 37,
+    rounds: Annotated[int, typer.Option(min=3, help="Of 6,000 texts each; the state is saved after each one.")] = 31,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 3,
     leave_out: Annotated[
         str, typer.Option(help="A source to train without and to evaluate on, such as `hateval`.")
     ] = "",
 ) -> None:
-    """The text detector's seven categories: about 150 minutes on one core. Run it again to go on where it stopped."""
+    """The text detector's seven categories: about two hours on one core. Run it again to go on where it stopped."""
     missing = [name for name in ("peft", "sklearn") if importlib.util.find_spec(name) is None]
     if missing:
         raise UserMistake(f"{', '.join(missing)} missing: pip install 'safestream[train]'")

@@ -97,7 +97,7 @@ def batches(examples: Examples, pools: Pools, vocabulary: Vocabulary, recipe: Re
     for row in drawn:
         plain = pools.text(row, phase.exchange, rng)
         twin = pools.twin(row, plain, rng) if rng.random() < phase.twins else plain
-        text = obfuscated(plain, rng) if rng.random() < phase.obfuscate else plain
+        text = obfuscated(plain, rng) if rng.random() < recipe.obfuscate else plain
         said.append((text, twin if phase.twins else text))
     pieces = iter(vocabulary.pieces([text for both in said for text in both]))
     most = recipe.most_pieces - 2

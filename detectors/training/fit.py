@@ -25,6 +25,7 @@ from detectors.training.rows import CATEGORIES, Examples
 _EVERY_SECONDS: Final = 5.0
 TARGETS: Final = ("query", "key", "value", "dense")
 HATE_WEIGHT: Final = 2.0  # against one of each other category: it is the hardest, and has the most labels
+TWIN_WEIGHT: Final = 0.5  # of a difference of 1 between two twins' logits of a category
 _TYPICAL: Final = 160.0  # known labels of a batch: keeps the loss of long and of short batches on one scale
 
 
@@ -64,8 +65,7 @@ class Trainer:
         with torch.autocast("cpu", torch.bfloat16):
             hidden = self._encoder(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state.float()
         logits = self._head(mean_pooled(hidden, batch.mask))
-        weight = self._recipe.phase(int(rounds)).twin_weight
-        loss = masked_loss(logits, batch.labels) + weight * twin_loss(logits, batch.twins)
+        loss = masked_loss(logits, batch.labels) + twin_loss(logits, batch.twins)
         self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._weights, 1.0)
@@ -134,7 +134,7 @@ def masked_loss(logits: Tensor, labels: Tensor) -> Tensor:
 def twin_loss(logits: Tensor, twins: Tensor) -> Tensor:
     """How far the logits of twins are apart: `twins` is (pairs, 2), positions in `logits`."""
     first, second = logits[twins[:, 0]], logits[twins[:, 1]]
-    return (first - second).abs().sum() / _TYPICAL
+    return TWIN_WEIGHT * (first - second).abs().sum() / _TYPICAL
 
 
 def mean_pooled(hidden: Tensor, mask: Tensor) -> Tensor:

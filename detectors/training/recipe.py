@@ -50,22 +50,18 @@ class Phase:
     public: float  # share of the rows that come from public sets; the rest are contrast cases
     exchange: float = 0.0  # share of the texts whose groups are exchanged for others
     twins: float = 0.0  # share of the texts that stand beside themselves about another group, to score alike
-    twin_weight: float = 0.5  # of a difference of 1 between two twins' logits of a category
-    obfuscate: float = 0.2  # share of the rows that are written as to evade a filter
     peak: float = 0.0  # the learning rate rises to this share of the full one, and falls; 0: it goes on falling
 
 
 def in_phases(rounds: int) -> tuple[Phase, ...]:
-    """Of at least four rounds: public sets, then own cases, then groups exchanged; then texts with twins, twice."""
-    last, levelling = max(1, rounds * 6 // 37), max(1, rounds * 12 // 37)
-    first = rounds - levelling - last
-    middle = max(1, (first - 1) * 5 // 9)
+    """Of at least three rounds: public sets, then own cases as well, then groups exchanged; then texts with twins."""
+    last = max(1, rounds * 12 // 31)
+    middle = max(1, (rounds - last - 1) * 5 // 9)
     return (
         Phase(1, 1.0, peak=1.0),
         Phase(middle, 0.5),
-        Phase(first - middle - 1, 0.5, exchange=0.6),
-        Phase(levelling, 0.6, exchange=0.6, twins=0.5, peak=0.6),
-        Phase(last, 0.5, exchange=0.6, twins=0.8, twin_weight=2.0, obfuscate=0.3, peak=0.4),
+        Phase(rounds - last - middle - 1, 0.5, exchange=0.6),
+        Phase(last, 0.6, exchange=0.6, twins=0.5, peak=0.6),
     )
 
 
@@ -73,7 +69,7 @@ def in_phases(rounds: int) -> tuple[Phase, ...]:
 class Recipe:
     """The shipped model's, unless told otherwise."""
 
-    phases: tuple[Phase, ...] = in_phases(37)
+    phases: tuple[Phase, ...] = in_phases(31)
     round_rows: int = 6_000  # after each round the state is saved
     batch_pieces: int = 1_024  # in one step, padding included
     most_pieces: int = 64  # of a training text, special tokens included
@@ -83,6 +79,7 @@ class Recipe:
     weight_decay: float = 0.01
     rank: int = 16
     alpha: int = 32
+    obfuscate: float = 0.2  # share of the rows that are written as to evade a filter
     seed: int = 3
     leave_out: str = ""  # a source that is not trained on, to see how the model does on it
     public: Mapping[str, tuple[float, float]] = field(default_factory=lambda: PUBLIC)
