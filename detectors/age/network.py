@@ -40,7 +40,7 @@ class AgeNetwork(nn.Module):
 
     def __init__(self, width: int, head: Head, members: int, hidden: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.members = members
+        self.members, self.width = members, hidden
         self.head: Head = head
         self.hidden = nn.Sequential(
             Layer(members, width, hidden), nn.ReLU(), nn.Dropout(dropout),
@@ -54,19 +54,22 @@ class AgeNetwork(nn.Module):
             self.out.weight.mul_(0.1)
             self.out.bias.copy_(_first_bias(self.head, shares))
 
-    def vectors(self, x: Tensor) -> Tensor:
-        """(n, members · hidden) what the last hidden layers hold."""
-        found: Tensor = self.hidden(x.expand(self.members, *x.shape))
-        return found.permute(1, 0, 2).reshape(len(x), -1)
-
     def log_pmf(self, x: Tensor) -> Tensor:
         """(members, n, 121), or with `x` (members, n, F) each member's own."""
         members = x if x.dim() == 3 else x.expand(self.members, *x.shape)
         return log_pmf(self.head, self.out(self.hidden(members)))
 
+    def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Of features (n, F): (n, members · hidden) what the last hidden layers hold, and (n, 121) the mean of the
+        members' distributions.
+        """
+        held = self.hidden(x.expand(self.members, *x.shape))
+        pmf = log_pmf(self.head, self.out(held)).exp().mean(dim=0)
+        return held.permute(1, 0, 2).reshape(len(x), -1), pmf
+
     def forward(self, x: Tensor) -> Tensor:
         """(n, 121) the mean of the members' distributions."""
-        return self.log_pmf(x).exp().mean(dim=0)
+        return self.both(x)[1]
 
 
 def log_pmf(head: Head, outputs: Tensor) -> Tensor:

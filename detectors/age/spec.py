@@ -7,7 +7,7 @@
       interests: {kind: tags, separators: [","]}
       income: {kind: number, missing: ["-1"]}
     declared: {column: declared_age, lies: 0.33}
-    groups: [sex]
+    groups: {sex: category, ethnicity: tags}
     gates: [13, 16, 18]
 
 A signal may be missing anywhere, in a cell or as a whole column; what stands in no spec is not read.
@@ -66,6 +66,9 @@ class Declared(_Strict):
     )
     denials: float = Field(default=0.03, ge=0.005, le=0.5, description="Share of declared ages that mean nothing.")
     spread: float = Field(default=1.0, gt=0, le=10, description="Standard deviation of honest ones, years.")
+    weight: float = Field(
+        default=30.0, ge=1, description="Most by which a declared age multiplies the odds of one age against another."
+    )
 
 
 def _short(value: Any) -> Any:
@@ -81,7 +84,10 @@ class Spec(_Strict):
     declared: Annotated[
         Declared | None, BeforeValidator(lambda value: {"column": value} if isinstance(value, str) else value)
     ] = None
-    groups: tuple[str, ...] = Field(default=(), description="Columns that figures are split by, never an input.")
+    groups: Annotated[
+        dict[str, Annotated[Signal, BeforeValidator(_short)]],
+        BeforeValidator(lambda value: dict.fromkeys(value, "category") if isinstance(value, list) else value),
+    ] = Field(default={}, description="Columns that figures are split by, never an input: categories or tags.")
     account: str | None = Field(default=None, description="Column that joins several tables, one row an account.")
     gates: tuple[Annotated[int, Field(ge=1, le=OLDEST)], ...] = PUBLISHED
 

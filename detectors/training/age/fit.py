@@ -7,7 +7,7 @@ signals are emptied at random, so that the network has learnt to answer whatever
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -40,6 +40,10 @@ class Recipe:
     smooth: float = 0.7  # years: how far the likelihood of a year is shared with its neighbours
     ranked: float = 0.0  # weight of the ranked probability score beside the likelihood
     seed: int = 3
+
+    def with_head(self, head: Head) -> "Recipe":
+        """The same but for the head."""
+        return replace(self, head=head)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,118 @@
+"""An age model from anyone's table.
+
+    read → check → split (one row is one account) → learn the signals → fit → calibrate apart → figures → directory
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from detectors.age.model import AgeCard, AgeModel
+from detectors.age.reading import read
+from detectors.age.spec import Spec
+from detectors.base_models import sha256
+from detectors.training.age import saving
+from detectors.training.age.comparison import compared
+from detectors.training.age.estimating import Say, calibrated, estimator_for, of_other_folds
+from detectors.training.age.figures import Forecast, by_group, figures
+from detectors.training.age.fit import Progress, Recipe
+from detectors.training.age.groups import groups_of
+from detectors.training.age.parts import Parts, split
+from detectors.training.age.rows import Rows, checked
+from schemas.errors import UserMistake
+
+
+def train(tables: Sequence[Path], spec: Spec, out: Path, recipe: Recipe, compare: bool, say: Say) -> AgeCard:
+    """Train from the tables and write the model directory `out`.
+
+    Raises UserMistake if `out` is there already, or the tables are not such that something can be learnt from them.
+    """
+    if out.exists():
+        raise UserMistake(f"{out} is there already: remove it, or name another folder with --out")
+    rows = checked(read(tables, spec), spec)
+    for warning in rows.warnings:
+        say(f"warning: {warning}")
+    parts = split(len(rows), recipe.seed)
+    say(f"{len(rows)} rows: {len(parts.train)} to train, {len(parts.calibration)} to calibrate, {len(parts.test)} to test")
+    model = fitted(rows, parts, spec, recipe, say)
+    testing = rows.take(parts.test)
+    evaluation = {"test": evaluated(model, testing)}
+    if compare:
+        evaluation["comparison"] = compared(rows, parts, spec, recipe, say)
+    card = _card(model, rows, parts, evaluation, tables, recipe, out.name)
+    saving.save(model, card, out)
+    return card
+
+
+def fitted(rows: Rows, parts: Parts, spec: Spec, recipe: Recipe, say: Say) -> AgeModel:
+    """The model, calibrated on the calibration part, or in small tables on folds."""
+    training = rows.take(parts.train)
+    estimator = estimator_for(training, spec, recipe, lambda progress: say(_line(progress)))
+    if len(parts.calibration):
+        holding = rows.take(parts.calibration)
+        found = estimator(holding.table)
+    else:
+        holding, found = training, of_other_folds(training, spec, recipe, estimator, say)
+    return calibrated(estimator, holding, found)
+
+
+def evaluated(model: AgeModel, rows: Rows) -> dict[str, Any]:
+    """Figures of the rows that the model answers, and what share those are; and by group."""
+    said = model.predict(rows.table)
+    answered = np.flatnonzero(said.abstained == 0)
+    forecast = Forecast(said.pmf[answered], said.gates[answered], said.low[answered], said.high[answered])
+    kept = rows.take(answered)
+    found = figures(forecast, kept.ages, model.gates)
+    found["abstained"] = round(float((said.abstained != 0).mean()), 4)
+    found["by_group"] = by_group(forecast, kept.ages, groups_of(kept.table, model.estimator.spec))
+    return found
+
+
+def _card(
+    model: AgeModel,
+    rows: Rows,
+    parts: Parts,
+    evaluation: dict[str, Any],
+    tables: Sequence[Path],
+    recipe: Recipe,
+    name: str,
+) -> AgeCard:
+    estimator = model.estimator
+    return AgeCard(
+        name=name,
+        detector="age",
+        summary="A distribution over years of age from the signals "
+        f"{', '.join(estimator.features.statistics)}; head {recipe.head}, {recipe.members} members.",
+        licence="As the table that it was trained on: say here what that allows.",
+        languages=(),
+        evaluation=evaluation,
+        training={
+            "recipe": asdict(recipe),
+            "libraries": {each: version(each) for each in ("torch", "numpy", "scikit-learn")},
+            "rows": {part: len(getattr(parts, part)) for part in ("train", "calibration", "test")},
+            "ages": {"least": int(rows.ages.min()), "most": int(rows.ages.max())},
+            "warnings": list(rows.warnings),
+            "data": [{"name": path.name, "files": {path.name: sha256(path)}} for path in tables],
+        },
+        limits=_limits(model, parts),
+        files={},
+    )
+
+
+def _limits(model: AgeModel, parts: Parts) -> tuple[str, ...]:
+    found = ["All figures hold for people like those of the table: how others differ is not known."]
+    if unsupported := [str(gate.age) for gate in model.gates if not gate.supported]:
+        found.append(f"Too few people on one side of {', '.join(unsupported)}: these gates are not calibrated.")
+    if not len(parts.calibration):
+        found.append("Calibrated on folds of a small training part: coverage and gate errors hold about, not exactly.")
+    if said := model.estimator.spec.declared:
+        found.append(f"A declared age multiplies the odds of one age against another by at most {said.weight:g}.")
+    return tuple(found)
+
+
+def _line(progress: Progress) -> str:
+    return f"step {progress.step}/{progress.of}  loss {progress.loss:.3f}"
