@@ -1,4 +1,4 @@
-"""A text condensed to a few numbers by linear models: words and pairs hashed, weighted by TF-IDF, summed with learnt weights.
+"""A text condensed to a few numbers by linear models: words hashed, weighted by TF-IDF, summed with learnt weights.
 
 The numbers are what ridge regression makes of the text: the age, and whether it is above some ages. The hash is CRC-32,
 the same everywhere. Hashing trick: Weinberger et al. 2009, arXiv:0902.2206; sublinear TF-IDF as scikit-learn's.
@@ -7,7 +7,7 @@ the same everywhere. Hashing trick: Weinberger et al. 2009, arXiv:0902.2206; sub
 import html
 import re
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from detectors.age.table import Column
 
 BUCKETS: Final = 2**16
-MOST_CHARACTERS: Final = 100_000  # of a text; what follows is not read
+MOST_CHARACTERS: Final = 30_000  # of a text; what follows is not read
 _TOKEN: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d+|[^\w\s]+")
 
 
@@ -34,7 +34,7 @@ class Bags:
 class Texts:
     """What was learnt of one text signal."""
 
-    idf: NDArray[np.float32]  # (BUCKETS,)
+    idf: NDArray[np.float32]  # (BUCKETS,) 0 for what was too rare to learn from
     weights: NDArray[np.float32]  # (BUCKETS, outputs)
     intercept: NDArray[np.float32]  # (outputs,)
     centre: NDArray[np.float32]  # (outputs + 1,) of the outputs and the logarithm of the number of tokens
@@ -48,11 +48,9 @@ class Texts:
         return column.spread(found, 0.0), column.present
 
 
-def tokens(text: str) -> Iterable[str]:
-    """Words, runs of digits and of signs, in lower case; and each pair of neighbours."""
-    alone = _TOKEN.findall(html.unescape(text[:MOST_CHARACTERS]).lower())
-    yield from alone
-    yield from map(" ".join, zip(alone, alone[1:], strict=False))
+def tokens(text: str) -> list[str]:
+    """Words, runs of digits and of signs, in lower case."""
+    return _TOKEN.findall(html.unescape(text[:MOST_CHARACTERS]).lower())
 
 
 def bags_of(values: Sequence[Any]) -> Bags:

@@ -1,6 +1,6 @@
 """The reach of intervals, from people held apart: by leaves of a shallow tree, then for the worst group.
 
-Half of the calibration part grows the tree, on what its scores depend; the other half gives the leaves their conformal
+A third of the calibration part grows the tree, on what its scores depend; the others give the leaves their conformal
 quantiles, so that the leaves were not made for the people who are counted in them.
 """
 
@@ -14,7 +14,7 @@ from sklearn.tree import DecisionTreeRegressor
 from detectors.age.conformal import Reach, Tree, quantile
 from detectors.age.distribution import Floats
 
-LEAST_LEAF: Final = 300  # people in a leaf, in either half
+LEAST_LEAF: Final = 300  # people in a leaf, of those that grow the tree
 LEAST_GROUP: Final = 500  # people in a group, to be covered in its own right
 TOLERANCE: Final = 0.01  # a group whose coverage is short by no more is left alone: chance alone does that to some
 DEPTH: Final = 3
@@ -33,8 +33,8 @@ def learn(
         coverage: share wanted within the interval.
     """
     order = np.random.default_rng(_SEED).permutation(len(scores))
-    grow, count = order[: len(order) // 2], order[len(order) // 2 :]
-    if len(count) < 2 * LEAST_LEAF:
+    grow, count = order[: len(order) // 3], order[len(order) // 3 :]
+    if len(grow) < 2 * LEAST_LEAF:
         return Reach(coverage=coverage, of_node=(quantile(scores, coverage),))
     tree = _grown(scores[grow], matrix[grow])
     leaf = tree.leaf(matrix[count])

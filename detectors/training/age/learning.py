@@ -1,7 +1,7 @@
 """What is learnt of each signal on the training part: quantiles, vocabularies, and of texts the linear models."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -30,7 +30,8 @@ LEAST: Final = 20  # rows in which a word occurs, to stand in a vocabulary
 MOST_WORDS: Final = 200  # of a signal
 FOLDS: Final = 5
 _CUTS: Final = (0.1, 0.25, 0.5, 0.75)  # quantiles of the ages: is it above each?
-_RIDGE: Final = 1.0
+_RIDGE: Final = 0.05
+_LEAST_TEXTS: Final = 4  # in which a word occurs, to count
 _SEED: Final = 5
 
 _Learnt = NumberStatistics | FlagStatistics | WordStatistics
@@ -47,7 +48,7 @@ def learn(table: Table, ages: NDArray[np.int64], spec: Spec) -> tuple[Features, 
     for name, signal in spec.signals.items():
         column = table[name].without(signal.missing)
         if signal.kind == "text" and column.present.sum() >= FOLDS * 4:
-            texts[name], condensed[name] = learn_texts(column, ages)
+            texts[name], condensed[name] = learn_texts(column, ages, spec.gates)
             statistics[name] = TextStatistics(outputs=condensed[name].shape[1])
         elif signal.kind != "text" and (found := _statistics(column, signal)):
             statistics[name] = found
@@ -93,10 +94,10 @@ def _words(column: Column, signal: Signal) -> WordStatistics | None:
     return WordStatistics(kind="tags" if signal.kind == "tags" else "category", vocabulary=vocabulary)
 
 
-def learn_texts(column: Column, ages: NDArray[np.int64]) -> tuple[Texts, Matrix]:
+def learn_texts(column: Column, ages: NDArray[np.int64], gates: Sequence[int]) -> tuple[Texts, Matrix]:
     """Linear models of a text signal, and what those of the other folds make of each row (n, outputs), standardised."""
     rows = np.flatnonzero(column.present)
-    wanted = _wanted(ages)[rows]
+    wanted = _wanted(ages, gates)[rows]
     bags = bags_of([str(column.values[code]) for code in column.codes[rows]])
     apart = np.zeros((len(rows), wanted.shape[1]), np.float32)
     fold = np.random.default_rng(_SEED).permutation(len(rows)) % FOLDS
@@ -113,17 +114,18 @@ def learn_texts(column: Column, ages: NDArray[np.int64]) -> tuple[Texts, Matrix]
     return Texts(idf, weights, intercept, centre.astype(np.float32), scale.astype(np.float32)), condensed
 
 
-def _wanted(ages: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(n, outputs): the age in standard deviations, and whether it is above some quantiles."""
-    cuts = np.unique(np.quantile(ages, _CUTS))
-    return np.column_stack([(ages - ages.mean()) / max(ages.std(), 1e-6), *(ages > cut for cut in cuts)])
+def _wanted(ages: NDArray[np.int64], gates: Sequence[int]) -> NDArray[np.float64]:
+    """(n, outputs): the age in standard deviations, and whether it reaches each gate and some quantiles."""
+    cuts = sorted({*gates, *np.ceil(np.quantile(ages, _CUTS)).tolist()})
+    sides = [ages >= cut for cut in cuts if ages.min() < cut <= ages.max()]
+    return np.column_stack([(ages - ages.mean()) / max(ages.std(), 1e-6), *sides]).astype(np.float64)
 
 
 def _ridge(bags: Bags, wanted: NDArray[np.float64]) -> tuple[Matrix, Matrix, Matrix]:
     """IDF (BUCKETS,), weights (BUCKETS, outputs) and intercept (outputs,)."""
     rows = len(bags.starts) - 1
     frequency = np.bincount(bags.buckets, minlength=BUCKETS)
-    idf = (np.log((1 + rows) / (1 + frequency)) + 1).astype(np.float32)
+    idf = np.where(frequency >= _LEAST_TEXTS, np.log((1 + rows) / (1 + frequency)) + 1, 0.0).astype(np.float32)
     entries = normalised(bags, idf), bags.buckets, bags.starts
     model = Ridge(alpha=_RIDGE, solver="sparse_cg").fit(csr_matrix(entries, shape=(rows, BUCKETS)), wanted)
     return idf, model.coef_.T.astype(np.float32), model.intercept_.astype(np.float32)
