@@ -78,7 +78,9 @@ def age(
     ],
     spec: Annotated[Path, typer.Option(help="Feature spec in YAML: which column is what.")],
     out: Annotated[Path, typer.Option(help="The model directory to write.")] = Path("age-model"),
-    head: Annotated[str, typer.Option(help="What the network ends in: mixture, distribution or corn.")] = "mixture",
+    head: Annotated[
+        str, typer.Option(help="What the network ends in: distribution, corn or mixture.")
+    ] = "distribution",
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 3,
     compare: Annotated[
         bool, typer.Option("--compare", help="Also train the other heads, gradient boosting and a bucket classifier.")

@@ -26,7 +26,9 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    signals: int = Field(default=1, ge=0, description="Least number of signals that are there, declared age not counted.")
+    signals: int = Field(
+        default=1, ge=0, description="Least number of signals that are there, declared age not counted."
+    )
     distance: float = Field(gt=0, description="Greatest squared distance, in units of its number of directions.")
 
 

@@ -1,11 +1,11 @@
 """Intervals that cover: how far from the middle of its distribution an age may be, learnt apart from training.
 
 The score of a person is |P(age < a) + P(age = a) / 2 - 1/2| at the true age a (distributional conformal prediction:
-Chernozhukov, Wüthrich, Zhu 2021, arXiv:1909.07889). Its conformal quantile makes intervals that cover as often as wanted
-over all people. To cover as often for each kind of people, whose kind is not known when the model runs, the quantile is
-taken within each leaf of a shallow tree on the features, grown where the distributions are wrong in different ways; and
-a common addition makes the interval cover within each group that the calibration part names. The groups are needed
-there only.
+Chernozhukov, Wüthrich, Zhu 2021, arXiv:1909.07889). Its conformal quantile makes intervals that cover as often as
+wanted over all people. To cover as often for each kind of people, whose kind is not known when the model runs, the
+quantile is taken within each leaf of a shallow tree on the features, grown where the distributions are wrong in
+different ways; and a common addition makes the interval cover within each group that the calibration part names. The
+groups are needed there only.
 """
 
 import numpy as np
@@ -44,7 +44,9 @@ class Reach(_Strict):
 
     coverage: float = Field(gt=0, lt=1, description="Share of people whose age is within, as promised.")
     tree: Tree = Tree()
-    of_node: tuple[float, ...] = Field(description="By node of the tree; 0.45 would be right of a perfect model at 90 %.")
+    of_node: tuple[float, ...] = Field(
+        description="By node of the tree; 0.45 would be right of a perfect model at 90 %."
+    )
     addition: float = Field(default=0.0, description="To all, so that the worst group of the calibration is covered.")
 
     def of(self, matrix: NDArray[np.float32]) -> Floats:
@@ -53,6 +55,6 @@ class Reach(_Strict):
 
 
 def quantile(scores: Floats, coverage: float) -> float:
-    """The conformal quantile: with n scores the ⌈(n + 1) · coverage⌉-th smallest; 0.5, which is everything, if n is small."""
+    """The conformal quantile: of n scores the ⌈(n + 1) · coverage⌉-th smallest; 0.5, which is all, if n is small."""
     rank = int(np.ceil((len(scores) + 1) * coverage))
     return 0.5 if rank > len(scores) else float(np.partition(scores, rank - 1)[rank - 1])

@@ -59,4 +59,4 @@ def _lie(age: int) -> Floats:
     found = np.zeros(YEARS)
     for gate in gates:
         found[gate:] += _ABOVE ** np.arange(YEARS - gate)
-    return found / found.sum()
+    return np.asarray(found / found.sum(), np.float64)

@@ -108,9 +108,7 @@ class TextStatistics(_Strict):
         return self.outputs + 1
 
 
-Statistics = Annotated[
-    NumberStatistics | FlagStatistics | WordStatistics | TextStatistics, Field(discriminator="kind")
-]
+Statistics = Annotated[NumberStatistics | FlagStatistics | WordStatistics | TextStatistics, Field(discriminator="kind")]
 
 
 def said(value: Any, signal: Signal) -> tuple[str, ...]:
@@ -151,7 +149,7 @@ class Features:
                 block = block if condensed is None else np.column_stack([condensed[name], block[:, -1:]])
             else:
                 block, known = one.matrix(table[name], self.signals[name])
-            blocks += [block, ~known[:, None]]
+            blocks += [block, (~known[:, None]).astype(np.float32)]
         return np.concatenate(blocks, axis=1, dtype=np.float32) if blocks else np.zeros((len(table), 0), np.float32)
 
     def missing(self, matrix: Matrix) -> NDArray[np.bool_]:

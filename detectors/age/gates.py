@@ -32,7 +32,7 @@ class Threshold(BaseModel):
 
 
 class Gate(BaseModel):
-    """One gate, as the data allow. Without people on both sides of it nothing is calibrated, and `supported` is false."""
+    """One gate, as the data allow: without people on both sides of it it is neither `supported` nor calibrated."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -5,7 +5,7 @@ Lakshminarayanan, Pritzel, Blundell 2017, arXiv:1612.01474. Heads:
 
     distribution   a logit for each year, softmax (label distribution learning: Gao et al. 2017, arXiv:1611.01731)
     corn           P(age > k given age ≥ k) for each year (Shi, Cao, Raschka 2021, arXiv:2111.08851)
-    mixture        logistic components, cut into years (mixture density, Bishop 1994; Salimans et al. 2017, arXiv:1701.05517)
+    mixture        logistic components, cut into years (Bishop 1994; Salimans et al. 2017, arXiv:1701.05517)
 """
 
 import math
@@ -32,6 +32,7 @@ class Layer(nn.Module):
         self.bias = nn.Parameter(torch.empty(members, 1, out).uniform_(-bound, bound))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(members, n, out)."""
         return torch.baddbmm(self.bias, x, self.weight)
 
 
@@ -60,12 +61,10 @@ class AgeNetwork(nn.Module):
         return log_pmf(self.head, self.out(self.hidden(members)))
 
     def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Of features (n, F): (n, members · hidden) what the last hidden layers hold, and (n, 121) the mean of the
-        members' distributions.
-        """
+        """Of features (n, F): what the last hidden layers hold (n, members · hidden), and the mean pmf (n, 121)."""
         held = self.hidden(x.expand(self.members, *x.shape))
         pmf = log_pmf(self.head, self.out(held)).exp().mean(dim=0)
-        return held.permute(1, 0, 2).reshape(len(x), -1), pmf
+        return held.permute(1, 0, 2).flatten(1), pmf
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, 121) the mean of the members' distributions."""
@@ -82,7 +81,7 @@ def log_pmf(head: Head, outputs: Tensor) -> Tensor:
 
 
 def _corn(outputs: Tensor) -> Tensor:
-    """log P(age = k) = Σ_{j<k} log P(> j | ≥ j) + log P(not > k | ≥ k)."""
+    """Log P(age = k) = Σ_{j<k} log P(> j | ≥ j) + log P(not > k | ≥ k)."""
     go_on = nn.functional.logsigmoid(outputs).cumsum(dim=-1)
     reached = nn.functional.pad(go_on, (1, 0))
     stop = nn.functional.pad(nn.functional.logsigmoid(-outputs), (0, 1))  # nobody is over 120
@@ -91,7 +90,7 @@ def _corn(outputs: Tensor) -> Tensor:
 
 def _mixture(outputs: Tensor) -> Tensor:
     """Logistic components in units of ten years, their mass between the years' borders; the ends take the rest."""
-    weight, centre, spread = outputs.unflatten(-1, (3, COMPONENTS)).unbind(dim=-2)
+    weight, centre, spread = outputs.reshape(*outputs.shape[:-1], 3, COMPONENTS).unbind(dim=-2)
     scale = nn.functional.softplus(spread) + 0.02
     borders = torch.arange(1, YEARS, device=outputs.device) / 10
     z = (borders - centre[..., None]) / scale[..., None]  # (…, components, 120)

@@ -9,6 +9,7 @@ import csv
 import importlib
 import io
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,8 @@ def read(paths: Sequence[Path], spec: Spec) -> Table:
     Raises UserMistake if a file can't be read, a column is there twice, or tables can't be joined.
     """
     tables = [_read(path, spec.columns) for path in paths]
+    if spec.account in tables[0].columns:
+        _check_accounts(paths[0], tables[0][spec.account or ""])
     if len(tables) == 1:
         return tables[0]
     if spec.account is None:
@@ -37,7 +40,6 @@ def read(paths: Sequence[Path], spec: Spec) -> Table:
         if spec.account not in table.columns:
             raise UserMistake(f"{path}: the column {spec.account}, on which tables are joined, is missing")
     first = tables[0]
-    _check_accounts(paths[0], first[spec.account])
     columns = dict(first.columns)
     for path, table in zip(paths[1:], tables[1:], strict=True):
         for name in table.columns.keys() - {spec.account}:
@@ -131,7 +133,7 @@ def _places(accounts: Column, of_rows: Column) -> list[NDArray[np.intp]]:
     owner = of_rows.spread(np.array([place.get(str(value), -1) for value in of_rows.values], np.int64), -1)
     order = np.argsort(owner, kind="stable")
     cuts = np.searchsorted(owner[order], np.arange(len(accounts) + 1))
-    return [order[begin:end] for begin, end in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [order[begin:end] for begin, end in pairwise(cuts.tolist())]
 
 
 def _gathered(column: Column, places: Sequence[NDArray[np.intp]], spec: Spec, name: str) -> Column:

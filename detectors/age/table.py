@@ -33,7 +33,7 @@ class Column:
     @property
     def present(self) -> NDArray[np.bool_]:
         """(n,) where there is a value."""
-        return self.codes != MISSING
+        return np.asarray(self.codes != MISSING, bool)
 
     def without(self, words: Sequence[str]) -> "Column":
         """With these values (as text, or the same number) missing too."""

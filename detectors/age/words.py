@@ -18,7 +18,7 @@ from detectors.age.table import Column
 
 BUCKETS: Final = 2**16
 MOST_CHARACTERS: Final = 30_000  # of a text; what follows is not read
-_TOKEN: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d+|[^\w\s]+")
+_TOKEN: Final = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?|\d+|[^\w\s]+")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

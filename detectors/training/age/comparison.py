@@ -86,7 +86,7 @@ def _judged(contender: Contender, rows: Rows, parts: Parts, gates: list[int], se
         holding, held = training, _of_folds(contender, training, seed)
     pmf, sides = answer(testing.table)
     reach = quantile(off_centre(held[0], holding.ages), COVERAGE)
-    low, high = central(pmf, np.full(len(pmf), reach))
+    low, high = (end.astype(np.float64) for end in central(pmf, np.full(len(pmf), reach)))
     fitted = [
         thresholds.gate_at(gate, held[1][:, place], holding.ages, thresholds.STOPPED, thresholds.CONFIDENCE)
         for place, gate in enumerate(gates)

@@ -45,7 +45,8 @@ def calibrated(estimator: Estimator, rows: Rows, found: Estimates) -> AgeModel:
     reach = intervals.learn(scores, found.matrix, groups_of(rows.table, estimator.spec), COVERAGE)
     ages = sorted({*PUBLISHED, *estimator.spec.gates})
     gates = [
-        thresholds.gate_at(age, reaching(found.pmf, age), rows.ages, thresholds.STOPPED, thresholds.CONFIDENCE) for age in ages
+        thresholds.gate_at(age, reaching(found.pmf, age), rows.ages, thresholds.STOPPED, thresholds.CONFIDENCE)
+        for age in ages
     ]
     farthest = float(np.quantile(found.distance, FAMILIAR)) if len(found.distance) else 1.0
     return AgeModel(estimator, reach, tuple(gates), Limits(distance=max(farthest, 1e-6)))
@@ -68,7 +69,7 @@ def of_other_folds(rows: Rows, spec: Spec, recipe: Recipe, whole: Estimator, say
 
 @torch.inference_mode()
 def _familiar(network: AgeNetwork, matrix: Matrix, features: Features, recipe: Recipe) -> Familiar:
-    """Mean and main directions of what the last hidden layers hold, over training rows with signals emptied at random."""
+    """Mean and main directions of what the last hidden layers hold, over training rows, some signals emptied."""
     rng = np.random.default_rng(recipe.seed)
     some = matrix[rng.permutation(len(matrix))[:_ROWS]]
     chance = rng.random((len(some), 1)) * (rng.random((len(some), 1)) < 0.5)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -30,7 +31,7 @@ class Forecast:
 
 
 def figures(forecast: Forecast, ages: NDArray[np.int64], gates: tuple[Gate, ...]) -> dict[str, Any]:
-    """CRPS and MAE (of the median) with intervals, bias, coverage and width; of each gate that has both sides, its own."""
+    """CRPS and MAE (of the median) with intervals, bias, coverage, width; and each gate's own."""
     error = distribution.median(forecast.pmf) - ages
     score, absolute = distribution.crps(forecast.pmf, ages), np.abs(error)
     return {
@@ -72,7 +73,7 @@ def _covered(forecast: Forecast, ages: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 def _by_age(absolute: Floats, error: Floats, ages: NDArray[np.int64]) -> dict[str, Any]:
     found = {}
-    for first, after in zip(_BANDS, _BANDS[1:], strict=False):
+    for first, after in pairwise(_BANDS):
         rows = (ages >= first) & (ages < after)
         if rows.any():
             one = {"rows": int(rows.sum()), "mae": round(float(absolute[rows].mean()), 3)}

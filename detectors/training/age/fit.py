@@ -26,11 +26,11 @@ _LEAST: Final = 1e-7  # probability of any age, as the loss sees it
 class Recipe:
     """What, with the table and the spec, determines the weights."""
 
-    head: Head = "mixture"
+    head: Head = "distribution"
     members: int = 4
     hidden: int = 64
     epochs: int = 8
-    least_steps: int = 400
+    least_steps: int = 150
     most_steps: int = 3_000
     batch: int = 512
     learning_rate: float = 4e-3
@@ -79,7 +79,7 @@ def fit(
         rows = torch.randint(len(y), (recipe.members, min(recipe.batch, len(y))), generator=draw)
         loss = loss_of(network.log_pmf(empty(x[rows])), y[rows], blur, recipe.ranked)
         optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0 * recipe.members**0.5)
         optimiser.step()
         schedule.step()

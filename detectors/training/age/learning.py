@@ -125,10 +125,15 @@ def _ridge(bags: Bags, wanted: NDArray[np.float64]) -> tuple[Matrix, Matrix, Mat
     """IDF (BUCKETS,), weights (BUCKETS, outputs) and intercept (outputs,)."""
     rows = len(bags.starts) - 1
     frequency = np.bincount(bags.buckets, minlength=BUCKETS)
-    idf = np.where(frequency >= _LEAST_TEXTS, np.log((1 + rows) / (1 + frequency)) + 1, 0.0).astype(np.float32)
+    used = np.flatnonzero(frequency >= _LEAST_TEXTS)
+    idf, weights = np.zeros(BUCKETS, np.float32), np.zeros((BUCKETS, wanted.shape[1]), np.float32)
+    idf[used] = np.log((1 + rows) / (1 + frequency[used])) + 1
+    if not len(used):
+        return idf, weights, wanted.mean(axis=0).astype(np.float32)
     entries = normalised(bags, idf), bags.buckets, bags.starts
-    model = Ridge(alpha=_RIDGE, solver="sparse_cg").fit(csr_matrix(entries, shape=(rows, BUCKETS)), wanted)
-    return idf, model.coef_.T.astype(np.float32), model.intercept_.astype(np.float32)
+    model = Ridge(alpha=_RIDGE, solver="sparse_cg").fit(csr_matrix(entries, shape=(rows, BUCKETS))[:, used], wanted)
+    weights[used] = model.coef_.T
+    return idf, weights, model.intercept_.astype(np.float32)
 
 
 def _part(bags: Bags, rows: NDArray[np.intp]) -> Bags:

@@ -1,8 +1,8 @@
 """What the network is measured against, on the same features: gradient boosting, and a classifier of age buckets.
 
-Boosting: scikit-learn's histogram gradient boosting (Ke et al. 2017), one regressor for the median, one for each of some
-quantiles, which make a distribution, and one classifier for each gate. The buckets are those that a moderation
-classifier has, as far as the table has people in them; within a bucket ages are spread as in the training part.
+Boosting: scikit-learn's histogram gradient boosting (Ke et al. 2017), a regressor for each of some quantiles, which
+make a distribution, and one classifier for each gate. The buckets are those that a moderation classifier has, as far as
+the table has people in them; within a bucket ages are spread as in the training part.
 """
 
 from collections.abc import Callable, Sequence

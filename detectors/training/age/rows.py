@@ -59,10 +59,10 @@ def _ages(column: Column, name: str) -> NDArray[np.int64]:
     wrong = column.present & ~((found >= 0) & (found < OLDEST + 1))
     if wrong.any():
         row = int(np.argmax(wrong))
-        value, others = column.values[column.codes[row]], int(wrong.sum()) - 1
+        others = int(wrong.sum()) - 1
         more = f" (and {others} more rows)" if others else ""
         raise UserMistake(
-            f"row {row + 1}, column {name}: {str(value)[:40]!r} is no age from 0 to {OLDEST}{more}; put it right, or "
+            f"row {row + 1}, column {name}: {_shown(column, row)} is no age from 0 to {OLDEST}{more}; put it right, or "
             f"name the value under target.missing in the spec"
         )
     return np.where(column.present, np.floor(np.nan_to_num(found)), -1).astype(np.int64)
@@ -77,7 +77,7 @@ def _readable(table: Table, spec: Spec) -> Table:
         if bad.sum() > MOST_UNREADABLE * max(column.present.sum(), 1):
             row = int(np.argmax(bad))
             raise UserMistake(
-                f"row {row + 1}, column {name}: {str(column.values[column.codes[row]])[:40]!r} is no {signal.kind}, and "
+                f"row {row + 1}, column {name}: {_shown(column, row)} is no {signal.kind}, and "
                 f"{int(bad.sum()) - 1} more cells are none: name another kind in the spec, or the value under missing"
             )
         if name in columns:
@@ -89,8 +89,9 @@ def _unlike_kind(table: Table, spec: Spec) -> Iterator[str]:
     for name, signal in spec.signals.items():
         bad = np.append(cells.unreadable(table[name], signal), False)[table[name].codes]
         if bad.any():
-            value = str(table[name].values[table[name].codes[int(np.argmax(bad))]])[:40]
-            yield f"column {name}: {int(bad.sum())} cells are no {signal.kind} and count as missing, the first in row {int(np.argmax(bad)) + 1}: {value!r}"  # noqa: E501
+            row = int(np.argmax(bad))
+            said = f"{int(bad.sum())} cells are no {signal.kind} and count as missing"
+            yield f"column {name}: {said}, the first in row {row + 1}: {_shown(table[name], row)}"
 
 
 def _telling_nothing(table: Table, spec: Spec) -> Iterator[str]:
@@ -101,7 +102,7 @@ def _telling_nothing(table: Table, spec: Spec) -> Iterator[str]:
         elif not column.present.any():
             yield f"column {name} has no value: the signal is left out"
         elif column.present.all() and len(np.unique(column.codes)) == 1:
-            yield f"column {name} is {str(column.values[column.codes[0]])[:40]!r} in every row: the signal is left out"
+            yield f"column {name} is {_shown(column, 0)} in every row: the signal is left out"
 
 
 def _one_sided(ages: NDArray[np.int64], spec: Spec) -> Iterator[str]:
@@ -109,3 +110,8 @@ def _one_sided(ages: NDArray[np.int64], spec: Spec) -> Iterator[str]:
         if ages.min() >= gate or ages.max() < gate:
             side = "below" if ages.min() >= gate else "at or above"
             yield f"nobody in the table is {side} {gate}: that gate can be neither calibrated nor tested"
+
+
+def _shown(column: Column, row: int) -> str:
+    """A cell's value, short."""
+    return repr(str(column.values[column.codes[row]])[:40])

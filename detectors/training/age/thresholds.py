@@ -2,7 +2,8 @@
 
 Learn then test (Angelopoulos et al. 2021, arXiv:2110.01052) with fixed-sequence testing: thresholds go up, and at each
 "more than `stopped` of those at or above the gate score below it" is tested by an exact binomial test; the last at
-which it is rejected is taken. So over the draw of the calibration part, with the confidence, at most the share is stopped.
+which it is rejected is taken. So with the confidence, over the draw of the calibration part, at most that share is
+stopped.
 """
 
 from typing import Final
@@ -22,7 +23,7 @@ _STEP: Final = 0.001
 
 
 def gate_at(age: int, reaching: Floats, ages: NDArray[np.int64], stopped: float, confidence: float) -> Gate:
-    """The gate, calibrated on uncalibrated P(age ≥ gate) and ages, (n,) each, as far as there are people on both sides."""
+    """The gate, from P(age ≥ gate) before calibration and ages, (n,) each, if there are people on both sides."""
     above = ages >= age
     if min(above.sum(), (~above).sum()) < LEAST:
         return Gate(age=age, supported=False)
@@ -43,14 +44,12 @@ def choose(probability: Floats, above: NDArray[np.bool_], stopped: float, confid
         confidence: with which that holds.
     """
     reached = np.sort(probability[above])
-    chosen = None
-    for candidate in np.arange(_STEP, 1.0, _STEP):
-        below = int(np.searchsorted(reached, candidate, side="left"))
-        if binom.cdf(below, len(reached), stopped) > 1 - confidence:
-            break
-        chosen = round(float(candidate), 3)
-    if chosen is None:
+    candidates = np.arange(_STEP, 1.0, _STEP)
+    below = np.searchsorted(reached, candidates, side="left")
+    kept = binom.cdf(below, len(reached), stopped) <= 1 - confidence
+    if not kept[0]:
         return None
+    chosen = round(float(candidates[-1 if kept.all() else np.argmin(kept) - 1]), 3)
     others = probability[~above]
     return Threshold(
         threshold=chosen,

@@ -1,6 +1,6 @@
 """An age model from anyone's table.
 
-    read → check → split (one row is one account) → learn the signals → fit → calibrate apart → figures → directory
+read → check → split (one row is one account) → learn the signals → fit → calibrate apart → figures → directory
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,10 @@ def train(tables: Sequence[Path], spec: Spec, out: Path, recipe: Recipe, compare
     for warning in rows.warnings:
         say(f"warning: {warning}")
     parts = split(len(rows), recipe.seed)
-    say(f"{len(rows)} rows: {len(parts.train)} to train, {len(parts.calibration)} to calibrate, {len(parts.test)} to test")
+    say(
+        f"{len(rows)} rows: {len(parts.train)} to train, {len(parts.calibration)} to calibrate, "
+        f"{len(parts.test)} to test"
+    )
     model = fitted(rows, parts, spec, recipe, say)
     testing = rows.take(parts.test)
     evaluation = {"test": evaluated(model, testing)}
