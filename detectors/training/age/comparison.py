@@ -4,7 +4,7 @@ Each is given the same rows to learn from and the same to be calibrated on: Plat
 quantile for the intervals, the same risk control for the thresholds.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from detectors.age.table import Table
 from detectors.calibration import Platt
 from detectors.training.age import rivals, thresholds
 from detectors.training.age.estimating import COVERAGE, FOLDS, Say, estimator_for
-from detectors.training.age.figures import Forecast, figures
+from detectors.training.age.figures import Forecast, below_thresholds, figures, joined
 from detectors.training.age.fit import Recipe
 from detectors.training.age.learning import learn
 from detectors.training.age.parts import Parts, folds
@@ -77,21 +77,32 @@ def _of_rival(kind: Callable[..., rivals.Rival], spec: Spec, gates: list[int]) -
 
 
 def _judged(contender: Contender, rows: Rows, parts: Parts, gates: list[int], seed: int) -> dict[str, Any]:
-    training, testing = rows.take(parts.train), rows.take(parts.test)
-    answer = contender(training)
-    if len(parts.calibration):
-        holding = rows.take(parts.calibration)
-        held = answer(holding.table)
-    else:
-        holding, held = training, _of_folds(contender, training, seed)
-    pmf, sides = answer(testing.table)
-    reach = quantile(off_centre(held[0], holding.ages), COVERAGE)
-    low, high = (end.astype(np.float64) for end in central(pmf, np.full(len(pmf), reach)))
-    fitted = [
-        thresholds.gate_at(gate, held[1][:, place], holding.ages, thresholds.STOPPED, thresholds.CONFIDENCE)
+    training = rows.take(parts.train)
+    if len(parts.test):
+        holding, testing = rows.take(parts.calibration), rows.take(parts.test)
+        answer = contender(training)
+        forecast, fitted = _calibrated(answer(holding.table), holding.ages, answer(testing.table), gates)
+        return figures(forecast, testing.ages, fitted)
+    whole, forecasts, ages = _of_folds(contender, training, seed), [], []
+    for others, fold in folds(len(training), FOLDS, seed):
+        held, asked = ((whole[0][some], whole[1][some]) for some in (others, fold))
+        forecasts.append(_calibrated(held, training.ages[others], asked, gates)[0])
+        ages.append(training.ages[fold])
+    return figures(joined(forecasts), np.concatenate(ages), _calibrated(whole, training.ages, whole, gates)[1])
+
+
+def _calibrated(
+    held: Answer, ages: NDArray[np.int64], asked: Answer, gates: list[int]
+) -> tuple[Forecast, tuple[Gate, ...]]:
+    """What is said of those asked about, calibrated on those held apart and their ages."""
+    reach = quantile(off_centre(held[0], ages), COVERAGE)
+    low, high = (end.astype(np.float64) for end in central(asked[0], np.full(len(asked[0]), reach)))
+    fitted = tuple(
+        thresholds.gate_at(gate, held[1][:, place], ages, thresholds.STOPPED, thresholds.CONFIDENCE)
         for place, gate in enumerate(gates)
-    ]
-    return figures(Forecast(pmf, _scaled(fitted, sides), low, high), testing.ages, tuple(fitted))
+    )
+    scaled = _scaled(fitted, asked[1])
+    return Forecast(asked[0], scaled, low, high, below_thresholds(fitted, scaled)), fitted
 
 
 def _of_folds(contender: Contender, rows: Rows, seed: int) -> Answer:
@@ -103,6 +114,6 @@ def _of_folds(contender: Contender, rows: Rows, seed: int) -> Answer:
     return np.concatenate([pmf for pmf, _ in parts])[order], np.concatenate([sides for _, sides in parts])[order]
 
 
-def _scaled(gates: list[Gate], sides: NDArray[np.float64]) -> Floats:
+def _scaled(gates: Sequence[Gate], sides: NDArray[np.float64]) -> Floats:
     columns = [Platt(one.slope, one.intercept).probability(logit(sides[:, at])) for at, one in enumerate(gates)]
     return np.stack(columns, axis=1)

@@ -1,7 +1,7 @@
 """How good distributions over ages are, on people held apart: proper score, errors, gates, intervals, by group."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any, Final
 
@@ -28,6 +28,18 @@ class Forecast:
     gates: Floats  # (n, gates) P(age ≥ gate)
     low: Floats  # (n,) the interval's ends, both within
     high: Floats
+    stopped: NDArray[np.bool_]  # (n, gates) below the gate's threshold; nobody where there is none
+
+
+def joined(parts: Sequence[Forecast]) -> Forecast:
+    """One after the other."""
+    return Forecast(*(np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(Forecast)))
+
+
+def below_thresholds(gates: Sequence[Gate], probability: Floats) -> NDArray[np.bool_]:
+    """(n, gates) who is stopped, of calibrated probabilities (n, gates)."""
+    thresholds = [gate.threshold.threshold if gate.threshold else -1.0 for gate in gates]
+    return np.asarray(probability < np.array(thresholds), bool)
 
 
 def figures(forecast: Forecast, ages: NDArray[np.int64], gates: tuple[Gate, ...]) -> dict[str, Any]:
@@ -42,7 +54,10 @@ def figures(forecast: Forecast, ages: NDArray[np.int64], gates: tuple[Gate, ...]
         "coverage": round(float(_covered(forecast, ages).mean()), 4),
         "width": round(float((forecast.high - forecast.low + 1).mean()), 2),
         "by_age": _by_age(absolute, error, ages),
-        "gates": {str(gate.age): _at(gate, forecast.gates[:, place], ages) for place, gate in enumerate(gates)},
+        "gates": {
+            str(gate.age): _at(gate, forecast.gates[:, place], forecast.stopped[:, place], ages)
+            for place, gate in enumerate(gates)
+        },
     }
 
 
@@ -81,15 +96,15 @@ def _by_age(absolute: Floats, error: Floats, ages: NDArray[np.int64]) -> dict[st
     return found
 
 
-def _at(gate: Gate, probability: Floats, ages: NDArray[np.int64]) -> dict[str, Any]:
+def _at(gate: Gate, probability: Floats, stopped: NDArray[np.bool_], ages: NDArray[np.int64]) -> dict[str, Any]:
     above = ages >= gate.age
+    bins = int(np.clip(len(ages) // 100, 5, 15))  # fewer people in a bin are apart by chance alone
     found: dict[str, Any] = {"above": int(above.sum()), "below": int((~above).sum())}
     if not gate.supported or not found["above"] or not found["below"]:
         return found | {"note": "too few people on one side of it: neither calibrated nor tested"}
     found["roc_auc"] = with_interval(lambda rows: roc_auc(probability[rows], above[rows]), len(ages))
-    found["ece"] = round(expected_calibration_error(probability, above.astype(np.float64)), 4)
+    found["ece"] = round(expected_calibration_error(probability, above.astype(np.float64), bins), 4)
     if gate.threshold:
-        stopped = probability < gate.threshold.threshold
         found |= {
             "threshold": gate.threshold.threshold,
             "stopped": with_interval(lambda rows: _share(stopped[rows], above[rows]), len(ages)),

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-SMALL: Final = 5_000  # rows: with fewer, folds of the training part calibrate, and no rows are set apart for it
+SMALL: Final = 5_000  # rows: with fewer, all train, and each is calibrated and tested by those who had not seen it
 _SHARE: Final = 0.2  # of the rows to test, and as many to calibrate
 _MOST_TRAINED: Final = 200_000
 _MOST_APART: Final = 50_000
@@ -14,7 +14,7 @@ _MOST_APART: Final = 50_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parts:
-    """Row numbers. `calibration` is empty in small tables."""
+    """Row numbers. In small tables all are in `train`."""
 
     train: NDArray[np.intp]
     calibration: NDArray[np.intp]
@@ -24,9 +24,8 @@ class Parts:
 def split(rows: int, seed: int) -> Parts:
     """At random; of very many rows only as many as are of use."""
     order = np.random.default_rng(seed).permutation(rows)
-    apart = min(int(rows * _SHARE), _MOST_APART)
-    held = 0 if rows < SMALL else apart
-    test, calibration, train = np.split(order, [apart, apart + held])
+    apart = 0 if rows < SMALL else min(int(rows * _SHARE), _MOST_APART)
+    test, calibration, train = np.split(order, [apart, 2 * apart])
     return Parts(train[:_MOST_TRAINED], calibration, test)
 
 

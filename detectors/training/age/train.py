@@ -11,17 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from detectors.age.model import AgeCard, AgeModel
+from detectors.age.abstain import Why
+from detectors.age.model import AgeCard, AgeModel, Predictions
 from detectors.age.reading import read
 from detectors.age.spec import Spec
 from detectors.base_models import sha256
 from detectors.training.age import saving
 from detectors.training.age.comparison import compared
-from detectors.training.age.estimating import Say, calibrated, estimator_for, of_other_folds
-from detectors.training.age.figures import Forecast, by_group, figures
+from detectors.training.age.estimating import FOLDS, Say, calibrated, estimator_for, of_other_folds
+from detectors.training.age.figures import Forecast, below_thresholds, by_group, figures, joined
 from detectors.training.age.fit import Progress, Recipe
 from detectors.training.age.groups import groups_of
-from detectors.training.age.parts import Parts, split
+from detectors.training.age.parts import Parts, folds, split
 from detectors.training.age.rows import Rows, checked
 from schemas.errors import UserMistake
 
@@ -41,9 +42,7 @@ def train(tables: Sequence[Path], spec: Spec, out: Path, recipe: Recipe, compare
         f"{len(rows)} rows: {len(parts.train)} to train, {len(parts.calibration)} to calibrate, "
         f"{len(parts.test)} to test"
     )
-    model = fitted(rows, parts, spec, recipe, say)
-    testing = rows.take(parts.test)
-    evaluation = {"test": evaluated(model, testing)}
+    model, evaluation = fitted(rows, parts, spec, recipe, say)
     if compare:
         evaluation["comparison"] = compared(rows, parts, spec, recipe, say)
     card = _card(model, rows, parts, evaluation, tables, recipe, out.name)
@@ -51,28 +50,44 @@ def train(tables: Sequence[Path], spec: Spec, out: Path, recipe: Recipe, compare
     return card
 
 
-def fitted(rows: Rows, parts: Parts, spec: Spec, recipe: Recipe, say: Say) -> AgeModel:
-    """The model, calibrated on the calibration part, or in small tables on folds."""
+def fitted(rows: Rows, parts: Parts, spec: Spec, recipe: Recipe, say: Say) -> tuple[AgeModel, dict[str, Any]]:
+    """The calibrated model and its figures: on parts held apart, or in small tables on folds."""
     training = rows.take(parts.train)
     estimator = estimator_for(training, spec, recipe, lambda progress: say(_line(progress)))
-    if len(parts.calibration):
-        holding = rows.take(parts.calibration)
-        found = estimator(holding.table)
-    else:
-        holding, found = training, of_other_folds(training, spec, recipe, estimator, say)
-    return calibrated(estimator, holding, found)
+    if len(parts.test):
+        holding, testing = rows.take(parts.calibration), rows.take(parts.test)
+        model = calibrated(estimator, holding, estimator(holding.table))
+        return model, {"test": evaluated(model, [model.predict(testing.table)], [testing], [model])}
+    found = of_other_folds(training, spec, recipe, estimator, say)
+    models, said, tested = [], [], []
+    for others, fold in folds(len(training), FOLDS, recipe.seed):
+        models.append(calibrated(estimator, training.take(others), found.take(others)))
+        said.append(models[-1].calibrated(found.take(fold)))
+        tested.append(training.take(fold))
+    model = calibrated(estimator, training, found)
+    return model, {"test": evaluated(model, said, tested, models) | {"folds": FOLDS}}
 
 
-def evaluated(model: AgeModel, rows: Rows) -> dict[str, Any]:
-    """Figures of the rows that the model answers, and what share those are; and by group."""
-    said = model.predict(rows.table)
-    answered = np.flatnonzero(said.abstained == 0)
-    forecast = Forecast(said.pmf[answered], said.gates[answered], said.low[answered], said.high[answered])
-    kept = rows.take(answered)
-    found = figures(forecast, kept.ages, model.gates)
-    found["abstained"] = round(float((said.abstained != 0).mean()), 4)
-    found["by_group"] = by_group(forecast, kept.ages, groups_of(kept.table, model.estimator.spec))
-    return found
+def evaluated(
+    model: AgeModel, said: Sequence[Predictions], tested: Sequence[Rows], models: Sequence[AgeModel]
+) -> dict[str, Any]:
+    """Figures of the rows that are answered, and what share those are; and by group. Each part by its own model."""
+    forecasts, ages, groups = [], [], []
+    for one, rows, by in zip(said, tested, models, strict=True):
+        kept = np.flatnonzero(one.abstained == Why.none)
+        stopped = below_thresholds(by.gates, one.gates[kept])
+        forecasts.append(Forecast(one.pmf[kept], one.gates[kept], one.low[kept], one.high[kept], stopped))
+        ages.append(rows.ages[kept])
+        groups.append(groups_of(rows.table.take(kept), model.estimator.spec))
+    names = sorted({name for each in groups for name in each})
+    of_group = {
+        name: np.concatenate([each.get(name, np.zeros(len(a), bool)) for each, a in zip(groups, ages, strict=True)])
+        for name in names
+    }
+    whole, truth = joined(forecasts), np.concatenate(ages)
+    found = figures(whole, truth, model.gates)
+    found["abstained"] = round(1 - len(truth) / sum(map(len, tested)), 4)
+    return found | {"by_group": by_group(whole, truth, of_group)}
 
 
 def _card(
@@ -111,7 +126,9 @@ def _limits(model: AgeModel, parts: Parts) -> tuple[str, ...]:
     if unsupported := [str(gate.age) for gate in model.gates if not gate.supported]:
         found.append(f"Too few people on one side of {', '.join(unsupported)}: these gates are not calibrated.")
     if not len(parts.calibration):
-        found.append("Calibrated on folds of a small training part: coverage and gate errors hold about, not exactly.")
+        found.append(
+            "Few rows: calibrated and tested on folds, so that coverage and gate errors hold about, not exactly."
+        )
     if said := model.estimator.spec.declared:
         found.append(f"A declared age multiplies the odds of one age against another by at most {said.weight:g}.")
     return tuple(found)
