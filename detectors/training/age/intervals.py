@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.tree import DecisionTreeRegressor
 
 from detectors.age.conformal import Reach, Tree, quantile
-from detectors.age.distribution import Floats
+from detectors.age.distribution import Floats, central
 
 LEAST_LEAF: Final = 300  # people in a leaf, of those that grow the tree
 LEAST_GROUP: Final = 500  # people in a group, to be covered in its own right
@@ -65,3 +65,15 @@ def _addition(scores: Floats, reach: Floats, groups: Mapping[str, NDArray[np.boo
     beyond = scores - reach
     needed = [quantile(beyond[rows], coverage - TOLERANCE) for rows in groups.values() if rows.sum() >= LEAST_GROUP]
     return max([0.0, *needed])
+
+
+def price(pmf: Floats, scores: Floats, matrix: NDArray[np.float32], reach: Reach) -> dict[str, float]:
+    """Mean width in years of the intervals of the calibration part: what covering each kind of people costs."""
+    plain = np.full(len(pmf), quantile(scores, reach.coverage))
+    ways = {
+        "one_quantile": plain,
+        "by_leaf": reach.model_copy(update={"addition": 0.0}).of(matrix),
+        "by_leaf_and_worst_group": reach.of(matrix),
+    }
+    ends = {name: central(pmf, one) for name, one in ways.items()}
+    return {name: round(float((high - low + 1).mean()), 2) for name, (low, high) in ends.items()}

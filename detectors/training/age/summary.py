@@ -11,6 +11,8 @@ def lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
     test = evaluation["test"]
     yield f"test      {test['rows']} rows answered, {test['abstained']:.1%} abstained"
     yield from _one("model", test)
+    wide = "  ".join(f"{name.replace('_', ' ')} {years:.1f}" for name, years in evaluation["width"].items())
+    yield f"width of intervals, years: {wide}"
     for age, gate in test["gates"].items():
         yield _gate(age, gate)
     for name, one in test["by_group"].items():

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from detectors.age.abstain import Why
+from detectors.age.distribution import off_centre
+from detectors.age.estimator import Estimates
 from detectors.age.model import AgeCard, AgeModel, Predictions
 from detectors.age.reading import read
 from detectors.age.spec import Spec
 from detectors.base_models import sha256
-from detectors.training.age import saving
+from detectors.training.age import intervals, saving
 from detectors.training.age.comparison import compared
 from detectors.training.age.estimating import FOLDS, Say, calibrated, estimator_for, of_other_folds
 from detectors.training.age.figures import Forecast, below_thresholds, by_group, figures, joined
@@ -56,8 +58,10 @@ def fitted(rows: Rows, parts: Parts, spec: Spec, recipe: Recipe, say: Say) -> tu
     estimator = estimator_for(training, spec, recipe, lambda progress: say(_line(progress)))
     if len(parts.test):
         holding, testing = rows.take(parts.calibration), rows.take(parts.test)
-        model = calibrated(estimator, holding, estimator(holding.table))
-        return model, {"test": evaluated(model, [model.predict(testing.table)], [testing], [model])}
+        held = estimator(holding.table)
+        model = calibrated(estimator, holding, held)
+        test = evaluated(model, [model.predict(testing.table)], [testing], [model])
+        return model, {"test": test, "width": _price(model, holding, held)}
     found = of_other_folds(training, spec, recipe, estimator, say)
     models, said, tested = [], [], []
     for others, fold in folds(len(training), FOLDS, recipe.seed):
@@ -65,7 +69,12 @@ def fitted(rows: Rows, parts: Parts, spec: Spec, recipe: Recipe, say: Say) -> tu
         said.append(models[-1].calibrated(found.take(fold)))
         tested.append(training.take(fold))
     model = calibrated(estimator, training, found)
-    return model, {"test": evaluated(model, said, tested, models) | {"folds": FOLDS}}
+    test = evaluated(model, said, tested, models) | {"folds": FOLDS}
+    return model, {"test": test, "width": _price(model, training, found)}
+
+
+def _price(model: AgeModel, rows: Rows, found: Estimates) -> dict[str, float]:
+    return intervals.price(found.pmf, off_centre(found.pmf, rows.ages), found.matrix, model.reach)
 
 
 def evaluated(
