@@ -5,7 +5,7 @@ learnt of texts, in its tensors. Where a signal is missing its columns are 0 and
 in no vocabulary sets the column "other"; a number beyond all that were seen goes on in a straight line, up to a bound.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
@@ -162,8 +162,3 @@ def emptied(matrix: Matrix, features: Features, drop: NDArray[np.bool_]) -> Matr
     found = np.where(drop[:, features.owners], np.float32(0), matrix)
     found[:, features.indicators] = np.where(drop, np.float32(1), matrix[:, features.indicators])
     return found
-
-
-def names(features: Features) -> Sequence[str]:
-    """The signals, in order."""
-    return tuple(features.statistics)

@@ -66,10 +66,6 @@ class AgeNetwork(nn.Module):
         pmf = log_pmf(self.head, self.out(held)).exp().mean(dim=0)
         return held.permute(1, 0, 2).flatten(1), pmf
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, 121) the mean of the members' distributions."""
-        return self.both(x)[1]
-
 
 def log_pmf(head: Head, outputs: Tensor) -> Tensor:
     """A head's outputs (…, outputs) as log probabilities of the years (…, 121)."""

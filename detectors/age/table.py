@@ -75,10 +75,6 @@ class Table:
         """The same columns at other rows."""
         return Table({name: column.take(rows) for name, column in self.columns.items()}, len(rows))
 
-    def without(self, name: str) -> "Table":
-        """As if this column were not there."""
-        return Table({each: column for each, column in self.columns.items() if each != name}, self.rows)
-
 
 def column_of(cells: Sequence[Any]) -> Column:
     """Cells as Python has them. None, NaN, and text that says no more than they, are missing."""

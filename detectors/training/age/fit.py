@@ -38,7 +38,6 @@ class Recipe:
     dropout: float = 0.1
     empty: float = 0.15  # chance of a signal to be emptied, in rows where any is
     smooth: float = 0.7  # years: how far the likelihood of a year is shared with its neighbours
-    ranked: float = 0.0  # weight of the ranked probability score beside the likelihood
     seed: int = 3
 
     def with_head(self, head: Head) -> "Recipe":
@@ -77,7 +76,7 @@ def fit(
     network.train()
     for step in range(1, steps + 1):
         rows = torch.randint(len(y), (recipe.members, min(recipe.batch, len(y))), generator=draw)
-        loss = loss_of(network.log_pmf(empty(x[rows])), y[rows], blur, recipe.ranked)
+        loss = loss_of(network.log_pmf(empty(x[rows])), y[rows], blur)
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0 * recipe.members**0.5)
@@ -88,14 +87,10 @@ def fit(
     return network.eval()
 
 
-def loss_of(log_pmf: Tensor, ages: Tensor, blur: Tensor, ranked: float) -> Tensor:
-    """Mean over rows: -log of the blurred distribution (…, 121) at the ages (…), and a share of the ranked score."""
+def loss_of(log_pmf: Tensor, ages: Tensor, blur: Tensor) -> Tensor:
+    """Mean over rows: -log of the blurred distribution (…, 121) at the ages (…)."""
     pmf = log_pmf.exp() @ blur
-    likely = -torch.log(pmf.gather(-1, ages[..., None]) + _LEAST).mean()
-    if not ranked:
-        return likely
-    step = (ages[..., None] <= torch.arange(YEARS)).float()
-    return likely + ranked * ((pmf.cumsum(-1) - step) ** 2).sum(-1).mean()
+    return -torch.log(pmf.gather(-1, ages[..., None]) + _LEAST).mean()
 
 
 def transition(noise: Noise, ages: NDArray[np.int64], smooth: float) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """What is learnt of each signal on the training part: quantiles, vocabularies, and of texts the linear models."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -141,9 +141,3 @@ def _part(bags: Bags, rows: NDArray[np.intp]) -> Bags:
     starts = np.concatenate([[0], np.cumsum(counts)])
     entries = np.repeat(bags.starts[rows] - starts[:-1], counts) + np.arange(starts[-1])
     return Bags(starts, bags.buckets[entries], bags.weights[entries])
-
-
-def empty_share(features: Features, matrix: Matrix) -> Mapping[str, float]:
-    """How often each signal is missing."""
-    shares = features.missing(matrix).mean(axis=0)
-    return dict(zip(features.statistics, map(float, shares), strict=True))
