@@ -25,7 +25,7 @@ class Estimates:
 
     pmf: Floats  # (n, 121) after the declared age
     matrix: Matrix  # (n, F) the features
-    distance: Floats  # (n,) of the training part: 1 is usual
+    distance: Floats  # (n,) of the training part: 1 is usual; infinite where a number is absurd
     present: NDArray[np.int64]  # (n,) how many signals there are, the declared age not counted
 
     def take(self, rows: NDArray[np.intp]) -> "Estimates":
@@ -56,7 +56,8 @@ class Estimator:
         if said := self.spec.declared:
             found = informed(found, ages_of(table[said.column], said), said)
         present = (~self.features.missing(matrix)).sum(axis=1).astype(np.int64)
-        return Estimates(found, matrix, self.familiar.distance(vectors.float().cpu().numpy()), present)
+        distance = self.familiar.distance(vectors.float().cpu().numpy())
+        return Estimates(found, matrix, np.where(self.features.absurd(matrix), np.inf, distance), present)
 
 
 def joined(parts: list[Estimates]) -> Estimates:

@@ -152,6 +152,12 @@ class Features:
             blocks += [block, (~known[:, None]).astype(np.float32)]
         return np.concatenate(blocks, axis=1, dtype=np.float32) if blocks else np.zeros((len(table), 0), np.float32)
 
+    def absurd(self, matrix: Matrix) -> NDArray[np.bool_]:
+        """(n,) where any number is farther from all that were seen than is told apart."""
+        starts = self.indicators - [one.width for one in self.statistics.values()]
+        numbers = [isinstance(one, NumberStatistics) for one in self.statistics.values()]
+        return np.asarray((np.abs(matrix[:, starts[np.array(numbers, bool)]]) >= _FARTHEST).any(axis=1), bool)
+
     def missing(self, matrix: Matrix) -> NDArray[np.bool_]:
         """(n, S) where a signal is missing."""
         return matrix[:, self.indicators] > 0.5

@@ -27,8 +27,8 @@ class Column:
         return len(self.codes)
 
     def take(self, rows: NDArray[np.intp]) -> "Column":
-        """The same column at other rows; values that no longer occur may remain."""
-        return Column(self.codes[rows], self.values)
+        """The same column at other rows, with the values that occur there."""
+        return Column(self.codes[rows], self.values).in_use()
 
     @property
     def present(self) -> NDArray[np.bool_]:

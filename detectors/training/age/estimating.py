@@ -48,7 +48,8 @@ def calibrated(estimator: Estimator, rows: Rows, found: Estimates) -> AgeModel:
         thresholds.gate_at(age, reaching(found.pmf, age), rows.ages, thresholds.STOPPED, thresholds.CONFIDENCE)
         for age in ages
     ]
-    farthest = float(np.quantile(found.distance, FAMILIAR)) if len(found.distance) else 1.0
+    usual = found.distance[np.isfinite(found.distance)]
+    farthest = float(np.quantile(usual, FAMILIAR)) if len(usual) else 1.0
     return AgeModel(estimator, reach, tuple(gates), Limits(distance=max(farthest, 1e-6)))
 
 
