@@ -70,6 +70,41 @@ def llm(
     print(f"written to {out}; use it with `detectors: {{llm: {{options: {{model: {out}}}}}}}`")
 
 
+@app.command()
+def age(
+    table: Annotated[
+        list[Path],
+        typer.Option(help="CSV or Parquet; give it again for more tables, joined on the spec's account column."),
+    ],
+    spec: Annotated[Path, typer.Option(help="Feature spec in YAML: which column is what.")],
+    out: Annotated[Path, typer.Option(help="The model directory to write.")] = Path("age-model"),
+    head: Annotated[
+        str, typer.Option(help="What the network ends in: distribution, corn or mixture.")
+    ] = "distribution",
+    seed: Annotated[int, typer.Option(help="Of every random choice.")] = 3,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Also train the other heads, gradient boosting and a bucket classifier.")
+    ] = False,
+) -> None:
+    """An age model from a table of your own: about a minute for 50,000 rows on one core."""
+    missing = [name for name in ("pyarrow", "sklearn") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserMistake(f"{', '.join(missing)} missing: pip install 'safestream[train]'")
+    from detectors.age.network import HEADS  # noqa: PLC0415 - torch takes seconds
+    from detectors.age.spec import read_spec  # noqa: PLC0415
+    from detectors.training.age.fit import Recipe  # noqa: PLC0415
+    from detectors.training.age.summary import lines  # noqa: PLC0415
+    from detectors.training.age.train import train  # noqa: PLC0415
+
+    chosen = next((each for each in HEADS if each == head), None)
+    if chosen is None:
+        raise UserMistake(f"--head {head}: it is one of {', '.join(HEADS)}")
+    card = train(table, read_spec(spec), out, Recipe(head=chosen, seed=seed), compare, _say)
+    print(file=sys.stderr)
+    print("\n".join(lines(card.evaluation)))
+    print(f"written to {out}")
+
+
 def data_folder() -> Path:
     """SAFESTREAM_DATA, or the folder `shared/data` beside the checkout."""
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"
