@@ -147,6 +147,7 @@ def small(rounds: int, rows: int, **more: Any) -> Recipe:
     return Recipe(phases=(Phase(1, 1.0, peak=1.0), Phase(rounds - 1, 0.5)), round_rows=rows, fillings=6, **more)
 
 
+@pytest.mark.timeout(900)  # two minutes of one core, and cores are shared
 def test_from_data_to_a_directory_that_scores(data: Path, own: Path, tmp_path: Path):
     """The whole way, with few rows: what comes out opens, is calibrated, and tells the two kinds apart."""
     lines: list[str] = []
