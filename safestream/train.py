@@ -67,7 +67,7 @@ def llm(
     print(file=sys.stderr)
     for category, figures in card.evaluation["test"].items():
         print(f"{category:<12} ROC AUC {figures['roc_auc']['value']:.3f}  ECE {figures['ece']:.3f}")
-    print(f"written to {out}; use it with `detectors: {{llm: {{options: {{model: {out}}}}}}}`")
+    print(f"written to {out}; use it with `detectors: {{llm: {{model: {out}}}}}`")
 
 
 @app.command()
