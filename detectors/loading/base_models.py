@@ -48,6 +48,12 @@ def locate(base: Base) -> Path:
     return folder
 
 
+def locate_file(base: Base) -> Path:
+    """The file of a base that is one file; UserMistake as `locate`."""
+    [name] = base.files
+    return locate(base) / name
+
+
 def check_alone(folder: Path, files: Iterable[str]) -> None:
     """UserMistake if a folder that is loaded whole has more than these files: what else is there could be read too."""
     for path in files_of(folder):

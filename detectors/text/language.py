@@ -14,7 +14,7 @@ import fasttext
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.loading.base_models import Base, locate
+from detectors.loading.base_models import Base, locate_file
 
 SURE: Final = 0.8  # what the model must give its first guess, to be heard
 VERY_SURE: Final = 0.95  # and to be heard against the platform
@@ -36,8 +36,7 @@ class LanguageGate:
     def __init__(self, evaluated: AbstractSet[str]) -> None:
         """`evaluated`: primary BCP 47 tags. UserMistake if the model is not installed, or another."""
         self._evaluated = evaluated
-        [name] = _BASE.files
-        self._model: Any = fasttext.load_model(str(locate(_BASE) / name))
+        self._model: Any = fasttext.load_model(str(locate_file(_BASE)))
 
     def declined(self, texts: Sequence[str], said: Sequence[str]) -> NDArray[np.bool_]:
         """(n,): True where a text is in a language outside the evaluated ones; `said` is BCP 47 or ""."""

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from detectors.calibration import Platt, expected_calibration_error, fit
+from detectors.devices import cpu_multiplies_bfloat16
 from detectors.llm.directory import ANY
 from detectors.llm.guard import build
 from detectors.loading.model_directory import Calibration
@@ -63,8 +63,7 @@ class Asking:
 
 def precisions() -> list[Precision]:
     """What this processor runs: bfloat16 only where it multiplies it."""
-    can = torch.cpu.get_capabilities()
-    return ["bfloat16", "float32"] if can.get("avx512_bf16") or can.get("amx_bf16") else ["float32"]
+    return ["bfloat16", "float32"] if cpu_multiplies_bfloat16() else ["float32"]
 
 
 def wordings() -> dict[Category, str]:
