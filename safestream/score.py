@@ -130,6 +130,7 @@ class _Lines:
             [roles.join_text(record) for record in records],
             [roles.language_of(record) for record in records],
             [roles.attachments_of(record) for record in records],
+            [roles.signals_of(record) for record in records],
         )
         return [record["event_id"] for record in records], events
 

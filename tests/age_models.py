@@ -1,0 +1,64 @@
+"""A small age model of profile signals by the names of our schema, trained once a session from a drawn table."""
+
+import atexit
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from detectors.age.spec import Spec
+from detectors.interface import DetectorSpec
+from detectors.training.age.train import train
+from tests.people import QUICK, write_csv
+
+SPEC = Spec.model_validate(
+    {
+        "target": "age",
+        "signals": {
+            "followers": "count",
+            "account_age_days": "count",
+            "school_hours_share": "number",
+            "guardian_linked": "flag",
+            "bio": "text",
+        },
+        "declared": "declared_age",
+    }
+)
+
+
+def profiles(rows: int, seed: int = 1, missing: float = 0.3) -> dict[str, list[Any]]:
+    """Columns of a table; ages from 9 to 70."""
+    rng = np.random.default_rng(seed)
+    ages = np.clip(rng.gamma(3.0, 7.0, rows) + 9, 9, 70).astype(int)
+    young = ages < 18
+    words = (["homework", "teacher", "lol", "mum", "music"], ["office", "wine", "mortgage", "kids", "music"])
+    columns: dict[str, list[Any]] = {
+        "followers": rng.poisson(20 + 3 * ages).tolist(),
+        "account_age_days": rng.poisson(30 * np.maximum(ages - 8, 1)).tolist(),
+        "school_hours_share": np.round(np.where(young, 0.05, 0.3) + rng.random(rows) / 8, 3).tolist(),
+        "guardian_linked": ((ages < 16) & (rng.random(rows) < 0.5)).tolist(),
+        "bio": [" ".join(rng.choice(words[0 if is_young else 1], 8)) for is_young in young.tolist()],
+    }
+    for cells in columns.values():
+        for row in np.flatnonzero(rng.random(rows) < missing).tolist():
+            cells[row] = None
+    said = np.where(young & (rng.random(rows) < 0.33), 19, ages).tolist()
+    return columns | {"age": ages.tolist(), "declared_age": said}
+
+
+@cache
+def model() -> Path:
+    """Its directory."""
+    folder = Path(tempfile.mkdtemp(prefix="safestream-age-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    table = write_csv(folder / "people.csv", profiles(1_500))
+    train([table], SPEC, folder / "model", QUICK, False, lambda _: None)
+    return folder / "model"
+
+
+def detector(name: str = "age") -> DetectorSpec:
+    """As configuration has it."""
+    return DetectorSpec(name, {"model": str(model())}, "detectors.age.detector:build")
