@@ -21,11 +21,11 @@ from schemas import ages
 from schemas.columns import Events, Scores
 from schemas.roles import resolve
 from schemas.statuses import Reason, Status
-from tests import age_models
 from tests.fault.scoring import Start, clients, score
 
-CHILD = {"followers": 40, "account_age_days": 90, "bio": "homework teacher lol", "school_hours_share": 0.08}
-GROWN = {"followers": 150, "account_age_days": 900, "bio": "mortgage office wine", "school_hours_share": 0.38}
+CHILD = {"contacts_median_age": 12.5, "contacts_minor_share": 0.9, "followers": 12, "school_hours_share": 0.02}
+GROWN = {"contacts_median_age": 41.0, "contacts_minor_share": 0.0, "followers": 90, "school_hours_share": 0.3}
+AGE = "detectors.age.detector:build"
 
 
 def scored(client: Any, signals: list[Mapping[str, Any]]) -> Scores:
@@ -34,7 +34,7 @@ def scored(client: Any, signals: list[Mapping[str, Any]]) -> Scores:
 
 
 def test_the_guilty_record_alone_is_an_error_and_an_empty_profile_is_abstained_from():
-    spec = DetectorSpec("age", {"model": str(age_models.model())}, "tests.fault.age_tripwire:build")
+    spec = DetectorSpec("age", {}, "tests.fault.age_tripwire:build")
     rows = [CHILD, *({"bio": f"TRIP:{how}"} for how in ("nan", "mass", "segv", "raise", "sleep")), GROWN]
     with clients() as start:
         found = scored(start(spec, settings=ProcessSettings(deadline_ms=1500)), [*rows, {"a new signal": 1}, {}])
@@ -77,7 +77,7 @@ def test_identical_means_the_same_signals_too():
 
 
 def _two(start: Start) -> Any:
-    return start(age_models.detector("age"), age_models.detector("age-new"))
+    return start(DetectorSpec("age"), DetectorSpec("age-new", {}, AGE))
 
 
 PLAIN = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.text(max_size=9)
@@ -113,9 +113,9 @@ def test_signals_are_what_the_schema_annotates():
 
 
 def test_what_is_published_has_the_calibrated_gates():
-    model = age.open_model(age_models.model())
-    columns = age_models.profiles(200, seed=5)
-    found = model.predict(table_of({name: columns[name] for name in CHILD}))
+    model = age.open_model(age.DEFAULT_MODEL)
+    rng = np.random.default_rng(5)
+    found = model.predict(table_of({name: (value * rng.random(200) * 2).tolist() for name, value in GROWN.items()}))
     rows = age.rows_of(found)
     known = found.abstained == 0
     for place, gate in enumerate(found.ages):
@@ -135,7 +135,7 @@ def test_events_get_a_line_with_their_age(tmp_path: Path, capsys: pytest.Capture
     file = tmp_path / "profiles.jsonl"
     lines = [{"event_id": "1", "account_id": "a", **CHILD}, {"event_id": "2", "account_id": "b"}]
     file.write_text("\n".join(map(json.dumps, lines)))
-    assert run(["score", "age", str(file), "--model", str(age_models.model())]) == 0
+    assert run(["score", "age", str(file)]) == 0
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
     assert set(first) == {"event_id", "detector", "model_version", "status", "scores", "age"}
     assert list(first["age"]) == ["mean", "low", "high", "p_ge_13", "p_ge_16", "p_ge_18"]
