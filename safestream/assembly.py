@@ -21,6 +21,7 @@ from schemas.decode import Decoder
 from schemas.leaf_header import Kind
 from schemas.registry import Registry, open_registry
 from stream import topic_ids
+from stream.age_estimates import AgeEstimates
 from stream.audit_tail import AuditTail
 from stream.chain_heads import ChainHeads
 from stream.committer import Committer
@@ -56,7 +57,10 @@ def run_worker(settings: Configuration, begun: Event, stop: Event, *, second_loo
     server, user = settings.kafka.bootstrap_servers, settings.kafka.properties
     admin = AdminClient(admin_properties(server, user))
 
-    published = (topics.DECISIONS, topics.AUDIT, topics.DEAD_LETTERS, topics.LEDGER_INPUTS, topics.SECOND_LOOK)
+    published = (
+        topics.DECISIONS, topics.AUDIT, topics.DEAD_LETTERS, topics.LEDGER_INPUTS, topics.SECOND_LOOK,
+        topics.AGE_ESTIMATES,
+    )  # fmt: skip
     partitions = check_partitions(Cluster(server, user), [*kinds, *published])
 
     def ids() -> TopicIds:
@@ -107,6 +111,7 @@ def run_worker(settings: Configuration, begun: Event, stop: Event, *, second_loo
             decoding,
             detectors,
             judge,
+            AgeEstimates(registry.latest(topics.AGE_ESTIMATES)),
             committer,
             heads,
             metrics,
