@@ -7,6 +7,7 @@ configuration. A factory is found by entry point (group `safestream.detectors`) 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from difflib import get_close_matches
 from importlib.metadata import entry_points
 from typing import Any, Protocol, Self
 
@@ -172,8 +173,10 @@ def find_factory(spec: DetectorSpec) -> Factory:
     found = {entry.name: entry.value for entry in entry_points(group=GROUP)}
     target = spec.factory or found.get(spec.name) or BUILT_IN.get(spec.name)
     if target is None:
-        known = ", ".join(sorted({*BUILT_IN, *found}))
-        raise UserMistake(f"no detector is called {spec.name!r} (known: {known}); give it a `factory: module:callable`")
+        known = sorted({*BUILT_IN, *found})
+        close = get_close_matches(spec.name, known, n=1)
+        hint = f", did you mean {close[0]}?" if close else f" (known: {', '.join(known)})"
+        raise UserMistake(f"no detector is called {spec.name!r}{hint}; your own needs a `factory: module:callable`")
     module, _, attribute = target.partition(":")
     try:
         factory: Factory = getattr(importlib.import_module(module), attribute)

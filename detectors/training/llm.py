@@ -12,12 +12,13 @@ from typing import Final
 
 from torch import Tensor
 
-from detectors.llm.base import NAME, base_folder
+from detectors.llm.base import base_folder
 from detectors.llm.directory import GUARD, Adapter, Guard, GuardCard, Turn, Verdicts
 from detectors.llm.model import load_tokenizer
 from detectors.llm.prompt import Pieces, rendered
 from detectors.loading.base_models import sha256
 from detectors.loading.model_directory import CARD, write_json
+from detectors.loading.named_bases import SMOLLM2
 from detectors.training import contrast, llm_fit
 from detectors.training.directory import minutes_left, require_free, save, unfinished
 from detectors.training.llm_card import LABELS, LICENCE, LIMITS, SUMMARY, provenance
@@ -40,7 +41,7 @@ SHIPPED_POLICIES: Final = (
     Category.SCAM,
 )
 ASKING: Final = Guard(
-    base=NAME,
+    base=SMOLLM2,
     messages=(
         Turn(
             role="system",
