@@ -37,7 +37,7 @@ class Reading:
     outcomes: tuple[tuple[str, int, str], ...]  # detector or VERIFIED, gate, outcome's name
     strikes: float
     marks: tuple[tuple[str, int], ...]  # source topic → the last offset that this state has seen
-    caught_up: bool  # whether the worker had read the account's state to the end seen at its start
+    caught_up: bool  # whether the state could be read, and its partition had been read to the end
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +47,7 @@ class AccountFacts:
     author     uint8 (n, gates), bits of `GateOutcome`; 0 where nobody asked
     recipient  uint8 (n, gates), those of all recipients together; 0 where there is none
     strikes    float32 (n,), of the author; NaN where nobody asked
-    behind     bool (n,), whether something was read from a state that was not caught up
+    behind     bool (n,), whether something was read from a state that was not caught up, or can't be read
     readings   row → what was read
     stopped    whether the candidate decides for nobody, because it would change too much
     """

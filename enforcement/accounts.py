@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from enforcement.account_facts import AUTHOR, RECIPIENT, VERIFIED, AccountFacts, GateOutcome, Reading
 from enforcement.flips import FlipGuard
 from enforcement.ledger.state import NEVER, PARTS, decode
-from enforcement.ledger.view import BY_PROOF, AccountView, view_of
+from enforcement.ledger.view import BY_PROOF, UNKNOWN, AccountView, view_of
 from enforcement.pack_model import AgeModel
 from enforcement.packs import Pack
 from schemas.columns import Events
@@ -43,6 +43,7 @@ class _Found:
     outcomes: tuple[tuple[str, int, str], ...]  # for the leaf
     strikes: float
     marks: tuple[tuple[str, int], ...]
+    legible: bool
     compared: bool  # there are two models, and one of them knows something
     flips: bool
 
@@ -100,7 +101,8 @@ class Accounts:
         names = list(dict.fromkeys(name for *_, name in asked))
         values, caught_up = self._states.get([name.encode() for name in names])
         found = {
-            name: (self._of(value, now_ms), ready) for name, value, ready in zip(names, values, caught_up, strict=True)
+            name: (known := self._of(value, now_ms), ready and known.legible)
+            for name, value, ready in zip(names, values, caught_up, strict=True)
         }
         arms = self._arms(names, stopped=facts.stopped)
         compared = flipped = 0
@@ -132,9 +134,9 @@ class Accounts:
     def _worked_out(self, value: bytes | None, now_ms: int) -> _Found:
         try:
             state = decode(value) if value is not None else None
-            view = view_of(state, now_ms) if state else AccountView()
+            view = view_of(state, now_ms) if state else UNKNOWN
         except (Poison, ValueError):  # written by a newer Safestream, or by nobody: nothing is known
-            state, view = None, AccountView()
+            state, view = None, UNKNOWN
         sides = [[_side(view, model, gate) for gate in self._gates] for model in self._models]
         bits = np.array([[side for side, _ in row] for row in sides] or [[]], np.uint8)[[0, -1]]
         reached = bits == GateOutcome.reached
@@ -148,6 +150,7 @@ class Accounts:
             tuple(dict.fromkeys(said)),
             view.strikes,
             tuple((topic, mark) for topic in PARTS if (mark := state.marks.of(topic)) != NEVER) if state else (),
+            value is None or state is not None,
             len(self._models) > 1 and bool((bits != GateOutcome.unknown).any()),
             bool((reached[0] != reached[1]).any()),
         )

@@ -47,8 +47,8 @@ class Facts:
     def row(self, i: int) -> "Facts":
         """One event alone."""
         accounts = self.accounts.row(i) if self.accounts else None
-        columns: Any = [[getattr(self, field)[i]] for field in FIELDS]
-        return Facts(*columns, accounts)
+        columns: Any = {field: [getattr(self, field)[i]] for field in FIELDS}
+        return Facts(**columns, accounts=accounts)
 
 
 def content_type(topic: str) -> str:
