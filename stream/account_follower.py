@@ -21,7 +21,7 @@ from stream.lanes import offset_of
 
 _BATCH: Final = 5000
 _POLL_SECONDS: Final = 0.1
-_ANSWER_SECONDS: Final = 10.0
+_ANSWER_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 30.0  # between looks at the topic's id, and notes of having read everything
 _PAUSE_SECONDS: Final = 1.0  # after the broker gave no answer
 _OLD_MS: Final = 12 * 3600 * 1000  # half of what the topic keeps a tombstone for (delete.retention.ms)
