@@ -134,5 +134,6 @@ def directory_faults(folder: Path) -> list[str]:
 
 
 def _is_text(folder: Path) -> bool:
-    """Ours says which format it has; a hub's config.json is transformers' own."""
-    return "format" in _object(folder / CONFIG)
+    """Ours says which format it has, and another detector's whose it is; a hub's config.json is transformers' own."""
+    said = _object(folder / CONFIG)
+    return "format" in said and said.get("detector", "text") == "text"

@@ -1,10 +1,10 @@
 """Many estimates of one age into one distribution, as of a moment.
 
 Estimates of one account see nearly the same signals with the same eyes: they are correlated (by r), and n of them are
-worth n / (1 + (n - 1) r) (the effective sample size of equicorrelated observations, Kish 1965). The fused distribution is
-their weighted geometric mean raised to that power (a logarithmic opinion pool, Genest and Zidek 1986), so that it can
-never be surer than 1 / r of them however many come. Recent ones weigh more. Each is first moved to the moment: who was
-within the year 15 half a year ago is by now as likely 15 as 16.
+worth n / (1 + (n - 1) r) (the effective sample size of equicorrelated observations, Kish 1965). The fused
+distribution is their weighted geometric mean raised to that power (a logarithmic opinion pool, Genest and Zidek
+1986), so that it can never be surer than 1 / r of them however many come. Recent ones weigh more. Each is first moved
+to the moment: who was within the year 15 half a year ago is by now as likely 15 as 16.
 
 The constants are assumptions, not fitted: no data of ours has verified ages and estimates over time.
 """

@@ -35,7 +35,7 @@ def estimator_for(rows: Rows, spec: Spec, recipe: Recipe, say: Callable[[Progres
     """Learnt from all the rows."""
     features, condensed = learn(rows.table, rows.ages, spec)
     matrix = features.matrix(rows.table, condensed)
-    network = fit(matrix, rows.ages, features, spec.target.noise, recipe, say)
+    network = fit(matrix, rows.ages, rows.doubtful, features, spec.target.noise, recipe, say)
     return Estimator(spec, features, network, _familiar(network, matrix, features, recipe))
 
 

@@ -21,11 +21,16 @@ class Parts:
     test: NDArray[np.intp]
 
 
-def split(rows: int, seed: int) -> Parts:
-    """At random; of very many rows only as many as are of use."""
+def split(rows: int, seed: int, verified: NDArray[np.bool_] | None = None) -> Parts:
+    """At random; of very many rows only as many as are of use. Only `verified` (rows,) calibrate and test."""
     order = np.random.default_rng(seed).permutation(rows)
     apart = 0 if rows < SMALL else min(int(rows * _SHARE), _MOST_APART)
+    if verified is not None:
+        order = order[np.argsort(~verified[order], kind="stable")]
+        apart = min(apart, int(verified.sum()) // 3)
     test, calibration, train = np.split(order, [apart, 2 * apart])
+    if verified is not None:
+        train = np.random.default_rng(seed).permutation(train)
     return Parts(train[:_MOST_TRAINED], calibration, test)
 
 

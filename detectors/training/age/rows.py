@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from detectors.age import cells
 from detectors.age.spec import OLDEST, Spec
 from detectors.age.table import Column, Table
+from detectors.training.age.parts import SMALL
 from schemas.errors import UserMistake
 
 LEAST_ROWS: Final = 200
+LEAST_VERIFIED: Final = 1_500  # ages, where a column says which are: two thirds calibrate and test
 MOST_UNREADABLE: Final = 0.01  # of a column's values: more than that, and its kind is a mistake
 
 
@@ -23,13 +25,20 @@ class Rows:
     table: Table
     ages: NDArray[np.int64]  # (n,) completed years
     warnings: tuple[str, ...] = ()
+    verified: NDArray[np.bool_] | None = None  # (n,) whose age is; None: nothing says so
 
     def __len__(self) -> int:
         return len(self.ages)
 
     def take(self, rows: NDArray[np.intp]) -> "Rows":
         """The same of other rows; warnings are told once."""
-        return Rows(self.table.take(rows), self.ages[rows])
+        verified = None if self.verified is None else self.verified[rows]
+        return Rows(self.table.take(rows), self.ages[rows], verified=verified)
+
+    @property
+    def doubtful(self) -> NDArray[np.bool_]:
+        """(n,) whose age has the noise that the spec states."""
+        return np.ones(len(self), bool) if self.verified is None else ~self.verified
 
 
 def checked(table: Table, spec: Spec) -> Rows:
@@ -50,7 +59,22 @@ def checked(table: Table, spec: Spec) -> Rows:
     left_out = len(column) - len(kept)
     warnings = [f"{left_out} rows have no age in {spec.target.column} and are left out"] if left_out else []
     warnings += [*_unlike_kind(table, spec), *_telling_nothing(table, spec), *_one_sided(ages[kept], spec)]
-    return Rows(table.take(kept), ages[kept], tuple(warnings))
+    return Rows(table.take(kept), ages[kept], tuple(warnings), _verified(table.take(kept), spec))
+
+
+def _verified(table: Table, spec: Spec) -> NDArray[np.bool_] | None:
+    """(n,) None if the spec names no column; UserMistake if too few are to calibrate on."""
+    if (name := spec.target.verified) is None:
+        return None
+    if name not in table.columns:
+        raise UserMistake(f"the column {name}, the spec's target.verified, is not in the table")
+    found = cells.flags(table[name]) == 1
+    if len(found) < SMALL or found.sum() < LEAST_VERIFIED:
+        raise UserMistake(
+            f"column {name}: {int(found.sum())} of {len(found)} ages are verified: at least {LEAST_VERIFIED} of "
+            f"{SMALL} are needed; without target.verified in the spec all count as they are"
+        )
+    return np.asarray(found, bool)
 
 
 def _ages(column: Column, name: str) -> NDArray[np.int64]:

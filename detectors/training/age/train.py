@@ -39,7 +39,7 @@ def train(tables: Sequence[Path], spec: Spec, out: Path, recipe: Recipe, compare
     rows = checked(read(tables, spec), spec)
     for warning in rows.warnings:
         say(f"warning: {warning}")
-    parts = split(len(rows), recipe.seed)
+    parts = split(len(rows), recipe.seed, rows.verified)
     say(
         f"{len(rows)} rows: {len(parts.train)} to train, {len(parts.calibration)} to calibrate, "
         f"{len(parts.test)} to test"
@@ -108,13 +108,15 @@ def _card(
     recipe: Recipe,
     name: str,
 ) -> AgeCard:
-    estimator = model.estimator
+    estimator, about = model.estimator, model.estimator.spec.about
+    data = [{"name": path.name, "files": {path.name: sha256(path)}} for path in tables]
+    origin = {"origin": about.origin, "licence": about.licence} if about.origin else {}
     return AgeCard(
-        name=name,
+        name=about.name or name,
         detector="age",
-        summary="A distribution over years of age from the signals "
-        f"{', '.join(estimator.features.statistics)}; head {recipe.head}, {recipe.members} members.",
-        licence="As the table that it was trained on: say here what that allows.",
+        summary=f"{about.summary} A distribution over years of age from the signals "
+        f"{', '.join(estimator.features.statistics)}; head {recipe.head}, {recipe.members} members.".strip(),
+        licence=about.licence,
         languages=(),
         evaluation=evaluation,
         training={
@@ -123,9 +125,9 @@ def _card(
             "rows": {part: len(getattr(parts, part)) for part in ("train", "calibration", "test")},
             "ages": {"least": int(rows.ages.min()), "most": int(rows.ages.max())},
             "warnings": list(rows.warnings),
-            "data": [{"name": path.name, "files": {path.name: sha256(path)}} for path in tables],
+            "data": [each | origin for each in data],
         },
-        limits=_limits(model, parts),
+        limits=(*about.limits, *_limits(model, parts)),
         files={},
     )
 
@@ -137,6 +139,10 @@ def _limits(model: AgeModel, parts: Parts) -> tuple[str, ...]:
     if not len(parts.calibration):
         found.append(
             "Few rows: calibrated and tested on folds, so that coverage and gate errors hold about, not exactly."
+        )
+    if model.estimator.spec.target.verified:
+        found.append(
+            "Only some ages are verified: they calibrate and test, and the others are learnt from as doubtful."
         )
     if said := model.estimator.spec.declared:
         found.append(f"A declared age multiplies the odds of one age against another by at most {said.weight:g}.")
