@@ -77,6 +77,8 @@ def test_estimates_are_published_once_and_nowhere_else(pipeline: Pipeline) -> No
             assert (estimate["mean"], estimate["low"], estimate["high"], estimate["log_pmf"]) == (None, None, None, b"")
         else:
             assert 0 <= estimate["low"] <= estimate["high"] < YEARS
+    decisions = [decode(message.value(), "decision") for message in pipeline.read(topics.DECISIONS)]
+    assert {(each["action"], each["degraded"]) for each in decisions} == {("allow", False)}  # never held for an age
     told = b"".join([first.log.read_bytes(), second.log.read_bytes(), metrics])
     estimates = [estimate for _, estimate in found if not estimate["abstained"]]
     needles = {estimate["log_pmf"][at : at + 16] for estimate in estimates for at in (20, 60)}
