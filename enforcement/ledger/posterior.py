@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 
 def fused(accounts: Sequence[Sequence[DayEstimate]], as_of_ms: int) -> Floats:
-    """(n, 121) P(age in completed years at the moment), each of one model's estimates, of which there is one or more."""
+    """(n, 121) P(age in completed years at the moment), each of one model's one or more estimates."""
     days = [day for each in accounts for day in each]
     lengths = np.array([len(each) for each in accounts])
     starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
