@@ -6,7 +6,7 @@ signals are emptied at random, so that the network has learnt to answer whatever
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -61,13 +61,15 @@ def fit(
     noise: Noise,
     recipe: Recipe,
     say: Callable[[Progress], None],
+    buckets: Sequence[int] = (),
 ) -> AgeNetwork:
-    """The trained network. `matrix` (n, F), `ages` (n,)."""
+    """The trained network. `matrix` (n, F), `ages` (n,). `buckets`: of a classifier, the first age of all but one."""
     torch.manual_seed(recipe.seed)
     draw = torch.Generator().manual_seed(recipe.seed)
     x, y = torch.from_numpy(matrix), torch.from_numpy(ages)
-    network = AgeNetwork(x.shape[1], recipe.head, recipe.members, recipe.hidden, recipe.dropout)
-    blur = torch.from_numpy(transition(noise, ages, recipe.smooth)).float()
+    network = AgeNetwork(x.shape[1], recipe.head, recipe.members, recipe.hidden, recipe.dropout, buckets)
+    smooth = 0.0 if recipe.head == "classifier" else recipe.smooth  # a classifier's borders are sharp
+    blur = torch.from_numpy(transition(noise, ages, smooth)).float()
     network.start_at(torch.bincount(y, minlength=YEARS).float() / len(y))
     steps = int(np.clip(recipe.epochs * len(y) // recipe.batch, recipe.least_steps, recipe.most_steps))
     optimiser = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)

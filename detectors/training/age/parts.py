@@ -1,15 +1,29 @@
-"""Which rows train, calibrate and test. One row is one account, so no account is in two parts."""
+"""Which rows train, calibrate and test: by a digest of the account, or of what the row says where the spec names none.
 
+So the same people are in the same part in whatever file, order or company they come, equal rows are in one part, and
+whoever has the card can find those that were held apart.
+"""
+
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.age.cells import word
+from detectors.age.spec import Signal, Spec
+from detectors.age.table import Column, Table
+
 SMALL: Final = 5_000  # rows: with fewer, all train, and each is calibrated and tested by those who had not seen it
-_SHARE: Final = 0.2  # of the rows to test, and as many to calibrate
+SHARE: Final = 0.2  # of the rows to test, and as many to calibrate
+FINGERPRINTS: Final = 256
 _MOST_TRAINED: Final = 200_000
 _MOST_APART: Final = 50_000
+_AS_IT_IS: Final = Signal(kind="category")
+
+Digests = NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,15 +35,60 @@ class Parts:
     test: NDArray[np.intp]
 
 
-def split(rows: int, seed: int) -> Parts:
-    """At random; of very many rows only as many as are of use."""
-    order = np.random.default_rng(seed).permutation(rows)
-    apart = 0 if rows < SMALL else min(int(rows * _SHARE), _MOST_APART)
-    test, calibration, train = np.split(order, [apart, 2 * apart])
-    return Parts(train[:_MOST_TRAINED], calibration, test)
+def split(digests: Digests) -> Parts:
+    """A fifth each to test and to calibrate; of very many rows only as many as are of use."""
+    order = np.argsort(digests, kind="stable")
+    if len(digests) < SMALL:
+        return Parts(order, order[:0], order[:0])
+    ends = [int(np.searchsorted(digests[order], _border(share))) for share in (SHARE, 2 * SHARE)]
+    test, calibration, train = np.split(order, ends)
+    return Parts(train[:_MOST_TRAINED], calibration[:_MOST_APART], test[:_MOST_APART])
+
+
+def held_apart(digests: Digests) -> NDArray[np.bool_]:
+    """(n,) those that are for testing if their table is not small."""
+    return np.asarray(digests < _border(SHARE), bool)
+
+
+def digests_of(table: Table, spec: Spec, seed: int) -> Digests:
+    """(n,) one of each row."""
+    said = (spec.target.column, *spec.signals)  # not the groups: who evaluates may lack them
+    named = (spec.account,) if spec.account in table.columns else said
+    found = np.full(len(table), seed, np.uint64)
+    for name in named:
+        found = _mixed(found ^ _of_cells(table[name or ""], name or ""))
+    return found
+
+
+def fingerprints(digests: Digests, learnt: NDArray[np.intp]) -> list[str]:
+    """For the card: the lowest of the rows that a model has learnt from or was calibrated on."""
+    return [f"{each:016x}" for each in np.unique(digests[learnt])[:FINGERPRINTS].tolist()]
+
+
+def recognised(digests: Digests, known: Sequence[str]) -> int:
+    """How many of a card's fingerprints are among the digests."""
+    return int(np.isin(np.array([int(each, 16) for each in known], np.uint64), digests).sum())
 
 
 def folds(rows: int, number: int, seed: int) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     """Pairs of the rows to learn from and the others, which are each row once."""
     of_row = np.random.default_rng(seed).permutation(rows) % number
     return [(np.flatnonzero(of_row != one), np.flatnonzero(of_row == one)) for one in range(number)]
+
+
+def _border(share: float) -> np.uint64:
+    return np.uint64(int(share * 2**64))
+
+
+def _of_cells(column: Column, name: str) -> Digests:
+    said = [hashlib.blake2b(f"{name}={word(value, _AS_IT_IS)}".encode(), digest_size=8) for value in column.values]
+    found = np.array([int.from_bytes(each.digest(), "big") for each in said], np.uint64)
+    return column.spread(found, np.uint64(len(name)))
+
+
+def _mixed(state: Digests) -> Digests:
+    """SplitMix64: every bit depends on every bit (Steele, Lea, Flood 2014)."""
+    state = state + np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))
