@@ -30,14 +30,15 @@ def alone(at: AtGate, above: Truths) -> dict[str, Any]:
 
 def together(new: AtGate, old: AtGate, above: Truths) -> dict[str, Any]:
     """Both: changes and flips, as the models come and at the old one's share of people stopped."""
-    same = rates.matched(new, old.stopped, above)
+    threshold = rates.matching(new, old.stopped, above)
+    same = new.below(threshold)
     return {
         "change": rates.change(new.stopped, old.stopped, above),
         "flips": flips(new.stopped, old.stopped, above),
         "matched": {
-            "threshold": round(rates.matching(new, old.stopped, above, np.arange(len(above))), 4),
+            "threshold": round(threshold, 4),
             "new": rates.both(same, above),
-            "change": rates.change(same, old.stopped, above),
+            "change": {"passing": rates.matched_change(new, old.stopped, above)},
             "flips": flips(same, old.stopped, above),
         },
     }

@@ -7,7 +7,6 @@ from detectors.age.spec import PUBLISHED, Spec
 from evaluation.age.accuracy import Ages
 from evaluation.age.gates import LEAST
 
-_NEAR: Final = 5  # years: a gap so near a gate makes it look easier
 _WIDE: Final = 2  # missing years in a row that are a gap and no accident
 
 
@@ -29,7 +28,7 @@ def first_line(spec: Spec, ages: Ages, judged: Sequence[int]) -> str:
     ]
     if not spec.simulated:
         said.append("Ages are what the table says, not verified ones, and other people may differ from these.")
-    return "What this can't show: " + " ".join(said)
+    return "What this cannot show: " + " ".join(said)
 
 
 def _silence(gates: Sequence[int], ages: Ages, spec: Spec) -> str:
@@ -51,13 +50,11 @@ def judged_gates(gates: Sequence[int], ages: Ages) -> list[int]:
 
 
 def _gap(gate: int, ages: Ages) -> tuple[int, int] | None:
-    """The widest run of years near the gate of which there is nobody, though there are people on both sides of it."""
-    there = {int(age) for age in ages}
-    runs: list[list[int]] = [[]]
-    for age in range(max(gate - _NEAR, min(there)), min(gate + _NEAR, max(there)) + 1):
-        if age in there:
-            runs.append([])
-        else:
-            runs[-1].append(age)
-    widest = max(runs, key=len)
-    return (widest[0], widest[-1]) if len(widest) >= _WIDE else None
+    """The first and last of the years around the gate of which there is nobody, though there are people beyond them."""
+    missing = [age for age in range(int(ages.min()), int(ages.max())) if not (ages == age).any()]
+    first, after = gate, gate
+    while first - 1 in missing:
+        first -= 1
+    while after in missing:
+        after += 1
+    return (first, after - 1) if after - first >= _WIDE else None

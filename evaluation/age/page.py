@@ -136,7 +136,7 @@ def _nearer(groups: Found) -> Markup | None:
         return None
     ends = [end for row in rows for end in row.span]
     ticks = [(at, f"{at:g}") for at in plots.ticks(min(*ends, 0), max(*ends, 0))]
-    name = "change of the mean error, years: left is nearer"
+    name = "change of the mean error in years; left of 0 is nearer"
     return Markup(plots.forest(rows, 0.0, name, ticks, "Change of error by group"))  # noqa: S704
 
 

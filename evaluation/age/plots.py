@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 12, 10, 42
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 22, 10, 42
 _ROW: Final = 22  # height of a row of a forest plot
 
 Span = tuple[float, float]
@@ -96,8 +96,9 @@ def forest(rows: Sequence[Row], reference: float, name: str, ticks: Sequence[tup
     lines = [f'<line class="reference" x1="{middle}" x2="{middle}" y1="{_TOP}" y2="{height - _BOTTOM}"/>']
     lines += [_tick(frame.across(at), height - _BOTTOM, word) for at, word in ticks]
     lines += [_forest_row(frame, place, row) for place, row in enumerate(rows)]
-    centre = (left + frame.width - _RIGHT) / 2
-    lines.append(f'<text class="name" x="{centre}" y="{height - 4}" text-anchor="middle">{escape(name)}</text>')
+    lines.append(
+        f'<text class="name" x="{frame.width / 2}" y="{height - 4}" text-anchor="middle">{escape(name)}</text>'
+    )
     return drawing(frame, title, *lines)
 
 

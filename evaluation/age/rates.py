@@ -1,17 +1,14 @@
 """Shares of people with their intervals, and the thresholds that keep a share."""
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from detectors.age.distribution import Floats
-from detectors.training.age.parts import folds
 from detectors.training.measures import with_interval
 from evaluation.age.answers import AtGate, Truths
-
-_SEED: Final = 11
 
 Rate = dict[str, Any]
 
@@ -47,21 +44,20 @@ def threshold_for(reach: Floats, share: float) -> float:
     return float(rising[min(int(share * len(rising) + 1e-9), len(rising) - 1)])
 
 
-def matched(new: AtGate, old_stopped: Truths, above: Truths) -> Truths:
-    """(n,) whom the new model stops with thresholds that stop as many at or above the gate as the old one.
-
-    The threshold of each half of the people is chosen on the other half, so that nobody helps to choose their own.
-    """
-    stopped = np.zeros(len(above), bool)
-    for choose, other in folds(len(above), 2, _SEED):
-        stopped[other] = new.below(matching(new, old_stopped, above, choose))[other]
-    return stopped
+def matching(new: AtGate, old_stopped: Truths, above: Truths) -> float:
+    """The threshold at which the new model stops as many at or above the gate as the old one, and no more."""
+    return threshold_for(new.reach[above], float(old_stopped[above].mean()))
 
 
-def matching(new: AtGate, old_stopped: Truths, above: Truths, rows: NDArray[np.intp]) -> float:
-    """The threshold of the new model that stops at most as many at or above the gate as the old, on some rows."""
-    here = rows[above[rows]]
-    return threshold_for(new.reach[here], float(old_stopped[here].mean()))
+def matched_change(new: AtGate, old_stopped: Truths, above: Truths) -> dict[str, Any]:
+    """How the share of those below the gate who pass changes then; each resample chooses its own threshold."""
+
+    def change(rows: NDArray[np.intp]) -> float:
+        some, old, reached = AtGate(new.reach[rows], new.stopped[rows]), old_stopped[rows], above[rows]
+        stopped = some.below(matching(some, old, reached))
+        return float(old[~reached].mean() - stopped[~reached].mean())
+
+    return with_interval(change, len(above))
 
 
 def _mean(values: Floats) -> Any:

@@ -1,6 +1,6 @@
 """The figures in sentences, for the first page of a report and for a terminal."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 Found = Mapping[str, Any]
@@ -11,13 +11,15 @@ def sentences(found: Found) -> Iterator[str]:
     for age, gate in found["gates"].items():
         yield _stops(age, gate)
         if "old" in gate:
-            yield _better(gate["matched"], age)
-            yield _flips(gate["flips"])
+            yield f"{_better(gate['matched'], age)} {_flips(gate['flips'])}"
     yield _errors(found["overall"])
     if "old" in found["models"]:
-        yield from _for_whom(found["groups"])
+        yield _by_age(found["by_age"])
+        if found["groups"]:
+            yield _for_whom(found["groups"])
     for age, gate in found["gates"].items():
-        yield from _gaps(age, gate["equal_stops"])
+        if gate["equal_stops"]["new"]["columns"]:
+            yield _gaps(age, gate["equal_stops"])
 
 
 def _stops(age: str, gate: Found) -> str:
@@ -39,7 +41,7 @@ def _better(matched: Found, age: str) -> str:
     more = "more" if change["value"] > 0 else "fewer"
     low, high = (f"{1000 * end:+.0f}" for end in change["interval"])
     return (
-        f"With a threshold of {matched['threshold']:.3f}, at which it stops about as many who have reached {age} as "
+        f"With a threshold of {matched['threshold']:.3f}, at which it stops no more who have reached {age} than "
         f"the other does, {few} {more} of 1,000 who have not pass ({low} to {high}): {said[sign(change)]}."
     )
 
@@ -47,7 +49,7 @@ def _better(matched: Found, age: str) -> str:
 def _flips(flips: Found) -> str:
     passing, stopped = flips["to_passing"], flips["to_stopped"]
     return (
-        f"Treatment changes for {flips['per_thousand']:g} accounts of 1,000: {passing['accounts']} are let through, "
+        f"Treatment changes for {flips['per_thousand']:.1f} accounts of 1,000: {passing['accounts']} are let through, "
         f"{_right(passing)}; {stopped['accounts']} are stopped, {_right(stopped)}."
     )
 
@@ -69,31 +71,43 @@ def _errors(overall: Found) -> str:
     return f"{said}. Its 90 % intervals hold the true age of {coverage['value']:.1%}."
 
 
-def _for_whom(groups: Found) -> Iterator[str]:
+def _by_age(bands: Sequence[Found]) -> str:
+    sides: dict[int, list[str]] = {-1: [], 0: [], 1: []}
+    for band in bands:
+        sides[sign(band["change"])].append(band["band"])
+    said = [
+        f"{word} for those aged {', '.join(sides[side])}"
+        for side, word in ((-1, "nearer"), (0, "no different"), (1, "farther off"))
+        if sides[side]
+    ]
+    return f"By true age it is {'; '.join(said)}."
+
+
+def _for_whom(groups: Found) -> str:
     sides: dict[int, list[str]] = {-1: [], 0: [], 1: []}
     for name, one in groups.items():
         if "mae" in one["change"]:
             sides[sign(one["change"]["mae"])].append(name)
-    if groups:
-        worse = f" It is farther off for {', '.join(sides[1])}." if sides[1] else " It is farther off for none."
-        yield (
-            f"Of {len(groups)} groups it is nearer to the true age in {len(sides[-1])}; in {len(sides[0])} these "
-            f"people show no difference.{worse}"
-        )
+    worse = f"It is farther off for {', '.join(sides[1])}." if sides[1] else "It is farther off for none."
+    return (
+        f"Of {len(groups)} groups it is nearer to the true age in {len(sides[-1])}; in {len(sides[0])} these people "
+        f"show no difference. {worse}"
+    )
 
 
-def _gaps(age: str, models: Found) -> Iterator[str]:
+def _gaps(age: str, models: Found) -> str:
+    others = models.get("old", {"columns": {}})["columns"]
+    said = []
     for column, new in models["new"]["columns"].items():
-        gap = new["gap"]["stopped"]
-        said = f"If 5 % of all who have reached {age} are stopped, the share differs by {_points(gap)} between "
-        said += f"groups of {column}"
-        if old := models.get("old", {"columns": {}})["columns"].get(column):
-            said += f"; with the one it replaces by {_points(old['gap']['stopped'])}"
-        yield said + "."
+        other = f"; the other {_points(others[column]['gap']['stopped'])}" if column in others else ""
+        said.append(f"{column} by {_points(new['gap']['stopped'])} percentage points{other}")
+    return (
+        f"If 5 % of all who have reached {age} are stopped, the share differs between groups of {', of '.join(said)}."
+    )
 
 
 def _points(gap: Found) -> str:
-    return f"{gap['value']:.3f} ({gap['interval'][0]:.3f} to {gap['interval'][1]:.3f})"
+    return f"{100 * gap['value']:.1f} ({100 * gap['interval'][0]:.1f} to {100 * gap['interval'][1]:.1f})"
 
 
 def _of_thousand(rate: Found) -> str:

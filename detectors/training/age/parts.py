@@ -61,8 +61,9 @@ def digests_of(table: Table, spec: Spec, seed: int) -> Digests:
 
 
 def fingerprints(digests: Digests, learnt: NDArray[np.intp]) -> list[str]:
-    """For the card: the lowest of the rows that a model has learnt from or was calibrated on."""
-    return [f"{each:016x}" for each in np.unique(digests[learnt])[:FINGERPRINTS].tolist()]
+    """For the card: the lowest of the rows that a model has learnt from or was calibrated on, if of one row only."""
+    found, count = np.unique(digests[learnt], return_counts=True)
+    return [f"{each:016x}" for each in found[count == 1][:FINGERPRINTS].tolist()]
 
 
 def recognised(digests: Digests, known: Sequence[str]) -> int:
