@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format faults bench-stream bench-detectors train lock clean
+.PHONY: help setup demo test lint format faults bench-stream bench-detectors train train-age-demo lock clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,9 +49,16 @@ bench-detectors: setup  ## The detectors, as ratios; ARGS="forward worker known 
 train: setup  ## Train the text detector anew: the weights in detectors/models
 	@$(VENV)/bin/safestream train text $(ARGS)
 
+train-age-demo: setup  ## The bundled age model anew from its simulated population: byte for byte what detectors/models has
+	@rm -rf build/age-demo && mkdir -p build
+	@$(PY) -m detectors.training.age.population --rows 100000 --seed 1 --out build/listeners.csv
+	@OMP_NUM_THREADS=1 $(VENV)/bin/safestream train age --members 2 --table build/listeners.csv \
+	  --spec detectors/training/age/specs/listening.yaml --out build/age-demo
+	@diff -r build/age-demo detectors/models/age-demo && echo "the same as the bundled one"
+
 lock: setup  ## Write requirements/lock.txt, and runtime.txt for the image, anew from pyproject.toml (needs uv)
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --extra train --extra audio --extra image --extra llm --group dev pyproject.toml -o requirements/lock.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes -c requirements/lock.txt pyproject.toml -o requirements/runtime.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --extra train --extra audio --extra image --extra llm --extra ledger --group dev pyproject.toml -o requirements/lock.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes -c requirements/lock.txt --extra ledger pyproject.toml -o requirements/runtime.txt
 
 clean:  ## Remove what set-up and tests left in this folder
 	rm -rf $(VENV) .venv-bench .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*

@@ -9,7 +9,7 @@ an event never fails here.
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import NoneType
 from typing import Any, Final
@@ -185,6 +185,7 @@ class LedgerEncoder:
         """One for each of `rows`, which must be restrictions; None for every other."""
         record, events, decided = self._record, ruling.events, ruling.decided
         outcomes, degraded = decided.outcome[rows].tolist(), decided.degraded[rows].tolist()
+        revisions = _revisions(events)
         columns: Mapping[str, Column] = {
             "decision_id": record["decision_id"].ascii((ruling.ids[i] for i in rows), identity.LENGTH),
             "source_topic": record["source_topic"].choices(events.topics[i] for i in rows),
@@ -198,6 +199,7 @@ class LedgerEncoder:
             "degraded": record["degraded"].choices(degraded),
             "sequence": record["sequence"].choices(ruling.sequences[i] for i in rows),
             "decided_at": record["decided_at"].constant(ruling.now_ms),
+            "revision": record["revision"].choices(revisions[i] for i in rows),
         }
         inputs: list[bytes | None] = [None] * len(ruling)
         for row, value in zip(rows, record.rows(len(rows), columns), strict=True):
@@ -278,7 +280,7 @@ def _content_ids(events: Events) -> list[str]:
     return [i if isinstance(i, str) else r["event_id"] for i, r in zip(ids, events.records, strict=True)]
 
 
-def _revisions(events: Events) -> Iterable[int | None]:
+def _revisions(events: Events) -> Sequence[int | None]:
     revisions = [record.get("revision") for record in events.records]
     if set(map(type, revisions)) <= {int, NoneType}:
         return revisions

@@ -57,7 +57,8 @@ def make(
         raise UserMistake("name the key to sign with: --key FILE, or --new-key FILE to make one")
     if kind not in {"sha256", "pdq"}:
         raise UserMistake(f"--kind {kind}: sha256 or pdq is expected")
-    found = list(_hashes(hashes))
+    if not (found := list(_hashes(hashes))):
+        raise UserMistake(f"{hashes}: no hash in it")
     signer = signing_keys.private(key) if key else signing_keys.make(new_key or Path())
     try:
         count = write_bank(out, name, kind, category.value, found, signer)

@@ -115,7 +115,8 @@ def _usage(error: typer.TyperException) -> int:
         print(error.format_message())
         return 0
     path = context.command_path if context else "safestream"
-    return _say(f"{error.format_message().rstrip('.')} (see `{path} --help`)", 2)
+    message = error.format_message().replace("Value error, ", "").rstrip(".")  # pydantic's words
+    return _say(f"{message} (see `{path} --help`)", 2)
 
 
 def _say(message: str, code: int) -> int:

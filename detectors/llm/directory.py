@@ -19,7 +19,7 @@ from torch import Tensor
 
 from detectors.calibration import Platt
 from detectors.llm import base
-from detectors.llm.prompt import Message
+from detectors.llm.prompt import Turn
 from detectors.loading.base_models import locate, verified_bytes
 from detectors.loading.model_directory import (
     CARD,
@@ -40,13 +40,6 @@ _MODEL: Final = ("config.json", "tokenizer.json")  # of a base in the directory 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Turn(_Strict):
-    """One turn of the conversation."""
-
-    role: str
-    content: str  # {policy} and {content} are replaced
 
 
 class Verdicts(_Strict):
@@ -74,10 +67,6 @@ class Guard(_Strict):
     verdicts: Verdicts
     adapter: Adapter | None = None
     policies: dict[Category, str] = {}  # where configuration gives none
-
-    def turns(self) -> list[Message]:
-        """The conversation."""
-        return [Message(turn.role, turn.content) for turn in self.messages]
 
 
 class GuardCard(CardBasics):

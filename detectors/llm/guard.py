@@ -64,7 +64,7 @@ class GuardDetector:
         self._gate = LanguageGate(self.languages) if self.languages else None
         folder = directory.base()
         tokenizer = load_tokenizer(folder)
-        prompt = rendered(tokenizer, directory.guard.turns(), directory.guard.cue)
+        prompt = rendered(tokenizer, directory.guard.messages, directory.guard.cue)
         self._neutral, self._pieces = Neutraliser.of(tokenizer, prompt), Pieces(tokenizer.backend_tokenizer, prompt)
         verdicts = directory.guard.verdicts
         self._breaks = len(verdicts.breaks)  # the first columns of the head

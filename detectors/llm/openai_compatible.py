@@ -73,7 +73,7 @@ class RemoteGuard:
         self.languages: frozenset[str] | None = frozenset(map(primary, directory.card.languages)) or None
         self._gate = LanguageGate(self.languages) if self.languages else None
         self._options, self._policies = options, list(policies.values())
-        self._turns = directory.guard.turns()
+        self._turns = directory.guard.messages
         self._platts = [platt(directory, torch.float32, name) for name in self.categories]
         self._neutral, self._words = _tokens(directory)
         self._server: Server | None = None
@@ -172,7 +172,7 @@ def build(options: Mapping[str, Any]) -> RemoteGuard:
 def _tokens(directory: GuardDirectory) -> tuple[Neutraliser, Words]:
     """What has to be broken up in content, and the verdicts' ids: both from the model's tokenizer."""
     tokenizer = load_tokenizer(directory.base())
-    prompt = rendered(tokenizer, directory.guard.turns())
+    prompt = rendered(tokenizer, directory.guard.messages)
     pieces = Pieces(tokenizer.backend_tokenizer, prompt)
     said = directory.guard.verdicts
     ids = {word: pieces.label(word) for word in (*said.breaks, *said.keeps)}

@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+import structlog
+
 from detectors.runtime.breaker import Breaker, canary_failed
 
 FAILURES: Final = 4  # in a row, and the breaker opens
+_log = structlog.get_logger(__name__)
 
 
 class Unanswered(Exception):
@@ -26,7 +29,9 @@ class Away(Unanswered):
 class Outage:
     """Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, url: str) -> None:
+        """`url`: of the server, for the log."""
+        self._url = url
         self._lock = threading.Lock()
         self._breaker, self._failures = Breaker(), 0
         self._period = 0  # grows whenever the breaker opens or closes
@@ -59,8 +64,10 @@ class Outage:
             self._failures = self._failures + 1 if failed else 0
             if failed and (self._breaker.is_open or self._failures >= FAILURES):
                 self._turn(canary_failed(self._breaker, now))
+                _log.warning("server_left_alone", url=self._url)
             elif self._breaker.is_open and not failed:
                 self._turn(Breaker())
+                _log.info("server_back", url=self._url)
 
     def _turn(self, breaker: Breaker) -> None:
         self._breaker, self._failures, self._probing = breaker, 0, False

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
+from pydantic import BaseModel, ConfigDict
 from tokenizers import Tokenizer
 
 from detectors.text.normalisation import normal_form
@@ -26,9 +27,10 @@ _SPACES: Final = re.compile(r"\s+")
 _MARKER: Final = re.compile(r"<[^<>\s][^<>\n]{0,60}>|\[[^\[\]\s][^\[\]\n]{0,60}\]")
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Turn(BaseModel):
     """One turn of the conversation; `{policy}` and `{content}` in `content` are replaced."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     role: str
     content: str
@@ -52,7 +54,7 @@ class Prompt:
         return set(_MARKER.findall(f"{self.head}\n{self.middle}\n{self.tail}"))
 
 
-def rendered(tokenizer: Any, messages: Sequence[Message], cue: str = "") -> Prompt:
+def rendered(tokenizer: Any, messages: Sequence[Turn], cue: str = "") -> Prompt:
     """The messages by the tokenizer's chat template, then `cue`, the words that the verdict follows.
 
     Raises UserMistake if policy or content does not stand in it exactly once, in this order.
@@ -70,7 +72,7 @@ def _marked(text: str) -> str:
     return text.replace("{policy}", _POLICY).replace("{content}", _CONTENT)
 
 
-def filled(messages: Sequence[Message], policy: str, content: str) -> list[dict[str, str]]:
+def filled(messages: Sequence[Turn], policy: str, content: str) -> list[dict[str, str]]:
     """The messages for a server, which applies the chat template itself."""
     values: Mapping[str, str] = {"{policy}": policy, "{content}": content}
 

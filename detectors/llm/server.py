@@ -50,7 +50,7 @@ class Server:
         self._headers = {"Accept-Encoding": "identity"}  # so that an answer's bytes are what is counted
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
-        self._client, self._outage = self._connected(), Outage()
+        self._client, self._outage = self._connected(), Outage(url)
         self._lock = threading.Lock()
         self._given, self._missing, self._ask_again = False, 0, 0.0  # log-probabilities: ever, in a row, and when
 

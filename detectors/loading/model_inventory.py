@@ -26,6 +26,7 @@ from detectors.loading.model_directory import (
     verified,
 )
 from detectors.loading.model_files import files_of
+from detectors.loading.named_bases import NAMED
 from schemas.errors import UserMistake
 
 GUARD: Final = "guard.json"  # of a language model that judges by a policy: `detectors.llm`
@@ -104,7 +105,9 @@ def _object(path: Path) -> dict[str, Any]:
 
 
 def _bases(settings: Mapping[str, Any]) -> Iterator[Base]:
-    """Wherever they stand: what looks like base weights is such."""
+    """Wherever they stand: what looks like base weights is such, or is their name."""
+    if named := NAMED.get(str(settings.get("base"))):
+        yield named
     for said in settings.values():
         for kind in (BaseConfig, FetchedBase):
             with suppress(ValidationError):
@@ -131,5 +134,6 @@ def directory_faults(folder: Path) -> list[str]:
 
 
 def _is_text(folder: Path) -> bool:
-    """Ours says which format it has; a hub's config.json is transformers' own."""
-    return "format" in _object(folder / CONFIG)
+    """Ours says which format it has, and another detector's whose it is; a hub's config.json is transformers' own."""
+    said = _object(folder / CONFIG)
+    return "format" in said and said.get("detector", "text") == "text"

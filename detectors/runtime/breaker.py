@@ -15,6 +15,7 @@ from typing import Final
 
 FIRST_DELAY: Final = 1.0  # seconds
 LONGEST_DELAY: Final = 30.0
+AWAY: Final = "its server does not answer"  # the one fault that a worker starts with: it may be back in a minute
 
 
 @dataclass(frozen=True, slots=True)

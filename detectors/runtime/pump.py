@@ -10,6 +10,7 @@ from typing import Any, Final
 import structlog
 
 from detectors.interface import Description, DetectorSpec, ProcessSettings
+from detectors.runtime.breaker import AWAY
 from detectors.runtime.children import Birth, Child, Death, Note, Zygote
 from detectors.runtime.docket import Counts
 from detectors.runtime.outstanding import Batch, Columns
@@ -141,7 +142,7 @@ class Pump:
             self._report_start(self._scheduler)
 
     def _report_start(self, scheduler: Scheduler) -> None:
-        if faults := scheduler.faults:
+        if faults := [fault for fault in scheduler.faults if fault[1] != AWAY]:
             raise Fatal(f"detector {faults[0][0]!r} failed its first batch: {faults[0][1]}")
         if scheduler.ready:
             self._started = True

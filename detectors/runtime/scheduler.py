@@ -18,7 +18,7 @@ import structlog
 from numpy.typing import NDArray
 
 from detectors.interface import Answer, Description, ProcessSettings
-from detectors.runtime.breaker import Breakers
+from detectors.runtime.breaker import AWAY, Breakers
 from detectors.runtime.bulk import Bulk
 from detectors.runtime.children import Child, Lane, Task, Work
 from detectors.runtime.crew import Crew
@@ -29,6 +29,7 @@ from detectors.runtime.outstanding import Batch
 from detectors.runtime.pace import Pace
 from detectors.runtime.reuse import Reuse, window_for
 from detectors.runtime.stages import Ask, Stages
+from schemas.ages import plausible
 from schemas.statuses import Reason, Status
 
 _LOG_EVERY: Final = 1.0  # seconds without a death after which the next one is a line in the log
@@ -138,9 +139,9 @@ class Scheduler:
 
     @property
     def ready(self) -> bool:
-        """The main process has passed every canary."""
-        main = self._crew.main
-        return main is not None and len(main.canaried) == len(self._detectors)
+        """The main process has passed the canary of every detector whose breaker is closed."""
+        main, closed = self._crew.main, self._breakers.closed
+        return not closed or (main is not None and all(detector in main.canaried for detector in closed))
 
     @property
     def busy(self) -> bool:
@@ -180,8 +181,9 @@ class Scheduler:
         answer, timing = decode_answer(frame, len(self._detectors[work.detector].categories))
         valid = _valid(answer)
         if work.lane is Lane.canary:
-            well = bool(valid.all()) and not (answer.status == Status.error).any()
-            self._canary_answered(child, task, well, "not a number", now)
+            failed = answer.status == Status.error
+            where = AWAY if (answer.reason[failed] == Reason.remote).any() else "no score for the canary"
+            self._canary_answered(child, task, bool(valid.all()) and not failed.any(), where, now)
         if work.lane is not Lane.trial:
             self._paces[work.detector].measured(task.units, timing.seconds, timing.step)
         if work.batch is None:
@@ -251,5 +253,7 @@ def _valid(answer: Answer) -> NDArray[np.bool_]:
     """Which rows have numbers wherever they are `scored`: (n,)."""
     with np.errstate(invalid="ignore"):
         valid: NDArray[np.bool_] = np.all((answer.probability >= 0) & (answer.probability <= 1), axis=1)
+    if answer.age is not None:
+        valid = plausible(answer.age)
     valid |= answer.status != Status.scored
     return valid

@@ -12,12 +12,13 @@ from typing import Final
 
 from torch import Tensor
 
-from detectors.llm.base import NAME, base_folder
-from detectors.llm.directory import GUARD, Adapter, Guard, GuardCard, Turn, Verdicts
+from detectors.llm.base import base_folder
+from detectors.llm.directory import GUARD, Adapter, Guard, GuardCard, Verdicts
 from detectors.llm.model import load_tokenizer
-from detectors.llm.prompt import Pieces, rendered
+from detectors.llm.prompt import Pieces, Turn, rendered
 from detectors.loading.base_models import sha256
 from detectors.loading.model_directory import CARD, write_json
+from detectors.loading.named_bases import SMOLLM2
 from detectors.training import contrast, llm_fit
 from detectors.training.directory import minutes_left, require_free, save, unfinished
 from detectors.training.llm_card import LABELS, LICENCE, LIMITS, SUMMARY, provenance
@@ -40,7 +41,7 @@ SHIPPED_POLICIES: Final = (
     Category.SCAM,
 )
 ASKING: Final = Guard(
-    base=NAME,
+    base=SMOLLM2,
     messages=(
         Turn(
             role="system",
@@ -73,7 +74,7 @@ def train(data: Path, out: Path, recipe: Recipe, say: Say) -> GuardCard:
 def learnt(cases: list[Case], out: Path, recipe: Recipe, say: Say) -> dict[str, Tensor]:
     """The adapter alone."""
     tokenizer = load_tokenizer(base := base_folder())
-    pieces = Pieces(tokenizer.backend_tokenizer, rendered(tokenizer, ASKING.turns()))
+    pieces = Pieces(tokenizer.backend_tokenizer, rendered(tokenizer, ASKING.messages))
     drawing = Drawing(cases, policies(), wrappers(), recipe.mix, recipe.seed)
     batches = drawing.batches(recipe.tokens, lambda text: len(pieces.contents([text])[0]))
     verdicts = llm_fit.Verdicts(*(pieces.label(word) for word in ("yes", "no")))

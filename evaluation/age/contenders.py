@@ -1,8 +1,9 @@
 """Models, opened, each with its answers about those rows of the tables that it can be judged by.
 
-A model is judged by people it has not learnt from. Its card says by fingerprints whether the table holds any that it
-has: if so, only the fifth that training held apart is asked about; in a small table, where nobody was held apart, each
-person is asked about by a model that is made in the same way from the others.
+A model is judged by people it has not learnt from, and by verified ages where the spec says which are. Its card says by
+fingerprints whether the table holds any that it has: if so, only those that training held apart are asked about; in a
+small table, where nobody was held apart, each person is asked about by a model that is made in the same way from the
+others.
 """
 
 from collections.abc import Sequence
@@ -53,7 +54,8 @@ def contender(folder: Path, tables: Sequence[Path], say: Say) -> Contender:
     recipe = Recipe(**training["recipe"])
     digests = parts.digests_of(rows.table, spec, recipe.seed)
     way = _way(digests, training)
-    places = np.flatnonzero(parts.held_apart(digests)) if way == "held apart" else np.arange(len(rows))
+    share = training["apart"] if way == "held apart" else 1.0
+    places = np.flatnonzero(parts.held_apart(digests, share, rows.verified))
     if not len(places):
         raise UserMistake(f"{folder} has learnt from every row of the table: give rows that it has not learnt from")
     say(f"{folder.name}: {len(places)} of {len(rows)} rows, {_SAID[way]}")
@@ -75,11 +77,11 @@ _SAID = {
 def _way(digests: parts.Digests, training: dict[str, Any]) -> Way:
     if not parts.recognised(digests, training["fingerprints"]):
         return "unseen"
-    return "held apart" if training["rows"]["test"] else "folds"
+    return "held apart" if training["apart"] else "folds"
 
 
 def _training(card: AgeCard, folder: Path) -> dict[str, Any]:
-    if missing := {"recipe", "rows", "fingerprints"} - card.training.keys():
+    if missing := {"recipe", "apart", "fingerprints"} - card.training.keys():
         raise UserMistake(
             f"{folder}: its card does not say which rows it was trained on ({', '.join(sorted(missing))} missing), so "
             "it can't be judged fairly: train it again with `safestream train age`"

@@ -13,7 +13,7 @@ _WIDE: Final = 2  # missing years in a row that are a gap and no accident
 def first_line(spec: Spec, ages: Ages, judged: Sequence[int]) -> str:
     """One paragraph, the report's first. `judged`: the gates that it has figures of."""
     said = []
-    if spec.simulated:
+    if spec.about.simulated:
         said.append("these people are simulated: nothing here is evidence of how real people are treated, at any age.")
     if silent := [gate for gate in PUBLISHED if gate not in judged]:
         said.append(_silence(silent, ages, spec))
@@ -26,14 +26,16 @@ def first_line(spec: Spec, ages: Ages, judged: Sequence[int]) -> str:
         for gate in judged
         if (gap := _gap(gate, ages))
     ]
-    if not spec.simulated:
+    if not spec.about.simulated:
         said.append("Ages are what the table says, not verified ones, and other people may differ from these.")
     return "What this cannot show: " + " ".join(said)
 
 
 def _silence(gates: Sequence[int], ages: Ages, spec: Spec) -> str:
     counts = [f"{int((ages < gate).sum()) or 'nobody'} under {gate}" for gate in gates]
-    where = "" if spec.simulated or 13 not in gates else "; the gate at 13 has been tried on simulated people only"
+    where = (
+        "" if spec.about.simulated or 13 not in gates else "; the gate at 13 has been tried on simulated people only"
+    )
     several = "gate" if len(gates) == 1 else "gates"
     return f"anything about the {several} at {listed(gates)} (of these people {', '.join(counts)}){where}."
 

@@ -21,7 +21,7 @@ from schemas.statuses import Reason, Status
 from tests.event_columns import events
 from tests.fault.memory_cgroup import memory_cgroup
 from tests.fault.scoring import Start, collect, detector_processes, score, texts, tripwire, wait_until, zygote
-from tests.fault.tripwire import EVIDENCE, MALFORMED, probability
+from tests.fault.tripwire import AWAY, EVIDENCE, MALFORMED, probability
 
 ROOT = Path(__file__).parents[2]
 PREAMBLE = """
@@ -442,3 +442,16 @@ def test_a_signal_from_the_terminal_does_not_reach_the_detectors(start: Start):
 
 def newest_child(worker: int) -> psutil.Process:
     return max(zygote(worker).children(), key=lambda p: p.memory_info().rss and p.cpu_times().user)
+
+
+def test_a_server_that_is_away_keeps_no_worker_from_starting_and_is_asked_again(start: Start, tmp_path: Path):
+    """Its events get an error, the other detector scores, and when it is back it scores too."""
+    away = tmp_path / "away"
+    away.write_text(AWAY, encoding="utf-8")
+    client = start(tripwire("near"), tripwire("far", broken=str(away)))
+    scores = score(client, events(texts(3)))
+    assert scores.status.tolist() == [[Status.scored, Status.error]] * 3
+    assert (scores.reason[:, 1] == Reason.device).all()
+    away.unlink()
+    wait_until(lambda: client.healthy, 60)
+    assert (score(client, events(texts(3))).status == Status.scored).all()

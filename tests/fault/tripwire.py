@@ -35,6 +35,7 @@ from schemas.errors import UserMistake
 from schemas.evidence import Evidence
 from schemas.statuses import Reason, Status
 
+AWAY = "away"  # as a detector whose server does not answer
 MOST_MEMORY = 3 << 30  # bytes: then it gives up, so that a failing test doesn't take the machine with it
 
 
@@ -83,7 +84,8 @@ class TripwireDetector:
                 file.writelines(f"{text}\n" for text in items.texts)
         scores = np.zeros((len(texts), 2), np.float32)
         if self._broken and self._broken.exists():
-            return Answer.scored(scores + np.float32(np.nan))
+            nothing = Answer.scored(scores + np.float32(np.nan))
+            return _away(nothing) if self._broken.read_text(encoding="utf-8") == AWAY else nothing
         answer = Answer.scored(scores, {})
         for row, text in enumerate(texts):
             self._hint(row, len(texts), at)
@@ -107,7 +109,7 @@ class TripwireDetector:
             raise RuntimeError("the context is corrupted")
         if self._broken and self._broken.exists():
             how = self._broken.read_text(encoding="utf-8")
-            if how not in NONSENSE:
+            if how not in NONSENSE and how != AWAY:
                 WAYS[how]()
 
     def _trip(self, how: str, answer: Answer, row: int) -> Answer:
@@ -119,6 +121,11 @@ class TripwireDetector:
             self._stuck = self._sticky
             WAYS[how]()
         return answer
+
+
+def _away(answer: Answer) -> Answer:
+    answer.status[:], answer.reason[:] = Status.error, Reason.remote
+    return answer
 
 
 def _say(what: str, answer: Answer, row: int) -> None:

@@ -99,7 +99,7 @@ def test_people_it_has_not_learnt_from_are_all_asked_about(place: Path, tmp_path
 def test_what_can_not_be_judged_is_one_line(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     columns = accounts(LEARNT, 1)
     digests = parts.digests_of(table_of(columns), SMALL_SPEC, QUICK.seed)
-    learnt = np.flatnonzero(~parts.held_apart(digests))[:500]
+    learnt = np.flatnonzero(~parts.held_apart(digests, 0.2))[:500]
     write_csv(place / "learnt.csv", {name: [cells[row] for row in learnt] for name, cells in columns.items()})
     command = [
         "evaluate",
@@ -120,8 +120,8 @@ def test_rows_are_dealt_by_what_they_say_in_any_order_and_company() -> None:
     digests = parts.digests_of(table, SPEC, 3)
     order = np.random.default_rng(1).permutation(400)[:150]
     assert (parts.digests_of(table.take(order), SPEC, 3) == digests[order]).all()
-    assert 0.1 < parts.held_apart(digests).mean() < 0.3
-    assert parts.held_apart(parts.digests_of(table, SPEC, 4)).tolist() != parts.held_apart(digests).tolist()
+    assert 0.1 < parts.held_apart(digests, 0.2).mean() < 0.3
+    assert parts.held_apart(parts.digests_of(table, SPEC, 4), 0.2).tolist() != parts.held_apart(digests, 0.2).tolist()
     assert parts.recognised(digests, parts.fingerprints(digests, order)) == 150
     assert parts.recognised(digests, ["00", "01"]) == 0
 
@@ -158,7 +158,7 @@ def test_the_first_line_says_what_is_missing() -> None:
     dates = np.arange(19, 60).repeat(30)
     said = limits.first_line(SPEC, dates, limits.judged_gates([13, 16, 18, 21, 25], dates))
     assert "Challenge ages (21 and 25) stand in for 18" in said
-    simulated = SPEC.model_copy(update={"simulated": True})
+    simulated = SPEC.model_copy(update={"about": SPEC.about.model_copy(update={"simulated": True})})
     assert "nothing here is evidence of how real people" in limits.first_line(simulated, np.arange(5, 60), [13, 16, 18])
 
 

@@ -45,7 +45,7 @@ def together(outage: Outage, do: Callable[[], object]) -> int:
 
 
 def opened() -> Outage:
-    outage = Outage()
+    outage = Outage("http://127.0.0.1:1/v1/")
     assert together(outage, fail) == THREADS
     return outage
 
@@ -74,7 +74,7 @@ def test_a_failed_probe_closes_it_for_twice_as_long():
 
 @pytest.mark.parametrize("do", [refuse, lambda: None])
 def test_only_failures_in_a_row_open_it(do: Callable[[], object]):
-    outage = Outage()
+    outage = Outage("http://127.0.0.1:1/v1/")
     for _ in range(3):
         assert all(ask(outage, fail) for _ in range(FAILURES - 1))
         assert ask(outage, do)

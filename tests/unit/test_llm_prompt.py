@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.llm.prompt import Message, Neutraliser, Prompt, filled, rendered
+from detectors.llm.prompt import Neutraliser, Prompt, Turn, filled, rendered
 from detectors.llm.shown import MOST_WINDOWS, OVERLAP, WINDOW, views, windows
 from schemas.errors import UserMistake
 from schemas.statuses import Reason, Status
@@ -84,11 +84,11 @@ def test_a_short_text_is_seen_once_and_an_empty_one_not_at_all():
 
 
 def test_a_policy_or_content_that_looks_like_a_placeholder_is_left_alone():
-    turns = [Message("system", "P: {policy}"), Message("user", "M: {content}")]
+    turns = [Turn(role="system", content="P: {policy}"), Turn(role="user", content="M: {content}")]
     assert [turn["content"] for turn in filled(turns, "{content}", "{policy}")] == ["P: {content}", "M: {policy}"]
 
 
 def test_a_conversation_without_content_is_refused():
     tokenizer = SimpleNamespace(apply_chat_template=lambda turns, **_: turns[0]["content"])
     with pytest.raises(UserMistake, match="content"):
-        rendered(tokenizer, [Message("system", "{policy}")])
+        rendered(tokenizer, [Turn(role="system", content="{policy}")])

@@ -37,7 +37,7 @@ def estimator_for(rows: Rows, spec: Spec, recipe: Recipe, say: Callable[[Progres
     features, condensed = learn(rows.table, rows.ages, spec)
     matrix = features.matrix(rows.table, condensed)
     buckets = supported(spec.buckets, rows.ages) if recipe.head == "classifier" else ()
-    network = fit(matrix, rows.ages, features, spec.target.noise, recipe, say, buckets)
+    network = fit(matrix, rows.ages, rows.doubtful, features, spec.target.noise, recipe, say, buckets)
     return Estimator(spec, features, network, _familiar(network, matrix, features, recipe))
 
 

@@ -1,7 +1,8 @@
 """Fitting the network: by likelihood of the ages as the table has them, through what is known of their noise.
 
 The network's distribution p is over true ages. The table's age has the distribution q = p · T, T (true, observed) the
-stated noise, and the loss is -log q (forward correction: Patrini et al. 2017, arXiv:1609.03683). In each step whole
+stated noise, and the loss is -log q (forward correction: Patrini et al. 2017, arXiv:1609.03683). Where the table says
+whose age is verified, those have a T without noise. In each step whole
 signals are emptied at random, so that the network has learnt to answer whatever is missing.
 """
 
@@ -15,9 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from detectors.age.declared import lie
 from detectors.age.features import Features, Matrix
 from detectors.age.network import AgeNetwork, Head
-from detectors.age.spec import OLDEST, YEARS, Noise
+from detectors.age.spec import OLDEST, PUBLISHED, YEARS, Noise
 
 _LEAST: Final = 1e-7  # probability of any age, as the loss sees it
 
@@ -57,19 +59,23 @@ class Progress:
 def fit(
     matrix: Matrix,
     ages: NDArray[np.int64],
+    doubtful: NDArray[np.bool_],
     features: Features,
     noise: Noise,
     recipe: Recipe,
     say: Callable[[Progress], None],
     buckets: Sequence[int] = (),
 ) -> AgeNetwork:
-    """The trained network. `matrix` (n, F), `ages` (n,). `buckets`: of a classifier, the first age of all but one."""
+    """The trained network. `matrix` (n, F), `ages` (n,), `doubtful` (n,) the ages with noise.
+
+    `buckets`: of a classifier, the first age of each but the first.
+    """
     torch.manual_seed(recipe.seed)
     draw = torch.Generator().manual_seed(recipe.seed)
-    x, y = torch.from_numpy(matrix), torch.from_numpy(ages)
+    x, y, doubt = torch.from_numpy(matrix), torch.from_numpy(ages), torch.from_numpy(doubtful).long()
     network = AgeNetwork(x.shape[1], recipe.head, recipe.members, recipe.hidden, recipe.dropout, buckets)
     smooth = 0.0 if recipe.head == "classifier" else recipe.smooth  # a classifier's borders are sharp
-    blur = torch.from_numpy(transition(noise, ages, smooth)).float()
+    told = torch.from_numpy(np.stack([transition(one, ages, smooth).T for one in (Noise(), noise)])).float()
     network.start_at(torch.bincount(y, minlength=YEARS).float() / len(y))
     steps = int(np.clip(recipe.epochs * len(y) // recipe.batch, recipe.least_steps, recipe.most_steps))
     optimiser = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
@@ -78,7 +84,7 @@ def fit(
     network.train()
     for step in range(1, steps + 1):
         rows = torch.randint(len(y), (recipe.members, min(recipe.batch, len(y))), generator=draw)
-        loss = loss_of(network.log_pmf(empty(x[rows])), y[rows], blur)
+        loss = loss_of(network.log_pmf(empty(x[rows])), told[doubt[rows], y[rows]])
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0 * recipe.members**0.5)
@@ -89,22 +95,24 @@ def fit(
     return network.eval()
 
 
-def loss_of(log_pmf: Tensor, ages: Tensor, blur: Tensor) -> Tensor:
-    """Mean over rows: -log of the blurred distribution (…, 121) at the ages (…)."""
-    pmf = log_pmf.exp() @ blur
-    return -torch.log(pmf.gather(-1, ages[..., None]) + _LEAST).mean()
+def loss_of(log_pmf: Tensor, told: Tensor) -> Tensor:
+    """Mean over rows: -log of the probability of what the table says, `told` (…, 121) how likely each age says it."""
+    return -torch.log((log_pmf.exp() * told).sum(dim=-1) + _LEAST).mean()
 
 
 def transition(noise: Noise, ages: NDArray[np.int64], smooth: float) -> NDArray[np.float64]:
     """(121 true, 121 observed) what the table says of someone of each age: rows add up to 1.
 
-    Small errors are normal with the stated spread; a wrong age is any age of the table. `smooth` years are added to the
-    spread, which keeps a year that the table happens to lack from being thought impossible.
+    Small errors are normal with the stated spread; a wrong age is any age of the table; a lie is as
+    `detectors.age.declared.lie` has it. `smooth` years are added to the spread, which keeps a year that the table
+    happens to lack from being thought impossible.
     """
     years = np.arange(YEARS)
     spread = math.hypot(noise.spread, smooth)
     near = np.exp(-0.5 * ((years[None] - years[:, None]) / max(spread, 1e-3)) ** 2)
     near /= near.sum(axis=1, keepdims=True)
+    for age in range(max(PUBLISHED)):
+        near[age] = (1 - noise.lies) * near[age] + noise.lies * lie(age)
     shares = np.bincount(ages, minlength=OLDEST + 1) / len(ages)
     return np.asarray((1 - noise.wrong) * near + noise.wrong * shares, np.float64)
 

@@ -17,13 +17,14 @@ from detectors.age.spec import Signal, Spec
 from detectors.age.table import Column, Table
 
 SMALL: Final = 5_000  # rows: with fewer, all train, and each is calibrated and tested by those who had not seen it
-SHARE: Final = 0.2  # of the rows to test, and as many to calibrate
+_SHARE: Final = 0.2  # of the rows to test, and as many to calibrate
 FINGERPRINTS: Final = 256
 _MOST_TRAINED: Final = 200_000
 _MOST_APART: Final = 50_000
 _AS_IT_IS: Final = Signal(kind="category")
 
 Digests = NDArray[np.uint64]
+Truths = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,19 +36,30 @@ class Parts:
     test: NDArray[np.intp]
 
 
-def split(digests: Digests) -> Parts:
-    """A fifth each to test and to calibrate; of very many rows only as many as are of use."""
+def split(digests: Digests, verified: Truths | None = None) -> Parts:
+    """A share each to test and to calibrate; of very many rows only as many as are of use.
+
+    Only `verified` (n,) calibrate and test, and a third of them at most each.
+    """
     order = np.argsort(digests, kind="stable")
-    if len(digests) < SMALL:
-        return Parts(order, order[:0], order[:0])
-    ends = [int(np.searchsorted(digests[order], _border(share))) for share in (SHARE, 2 * SHARE)]
-    test, calibration, train = np.split(order, ends)
+    share = apart(len(digests), verified)
+    tests = held_apart(digests, share, verified)[order]
+    held = held_apart(digests, 2 * share, verified)[order]
+    test, calibration, train = order[tests], order[held & ~tests], order[~held]
     return Parts(train[:_MOST_TRAINED], calibration[:_MOST_APART], test[:_MOST_APART])
 
 
-def held_apart(digests: Digests) -> NDArray[np.bool_]:
-    """(n,) those that are for testing if their table is not small."""
-    return np.asarray(digests < _border(SHARE), bool)
+def apart(rows: int, verified: Truths | None = None) -> float:
+    """The share of the rows, or of the verified ones, that tests; as many calibrate. 0 in small tables."""
+    if rows < SMALL:
+        return 0.0
+    return _SHARE if verified is None else min(1 / 3, _SHARE * rows / float(verified.sum()))
+
+
+def held_apart(digests: Digests, share: float, verified: Truths | None = None) -> Truths:
+    """(n,) those with the lowest digests, of all or of the verified."""
+    found = digests < np.uint64(min(int(share * 2**64), 2**64 - 1))
+    return np.asarray(found if verified is None else found & verified, bool)
 
 
 def digests_of(table: Table, spec: Spec, seed: int) -> Digests:
@@ -75,10 +87,6 @@ def folds(rows: int, number: int, seed: int) -> list[tuple[NDArray[np.intp], NDA
     """Pairs of the rows to learn from and the others, which are each row once."""
     of_row = np.random.default_rng(seed).permutation(rows) % number
     return [(np.flatnonzero(of_row != one), np.flatnonzero(of_row == one)) for one in range(number)]
-
-
-def _border(share: float) -> np.uint64:
-    return np.uint64(int(share * 2**64))
 
 
 def _of_cells(column: Column, name: str) -> Digests:

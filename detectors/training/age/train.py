@@ -24,7 +24,7 @@ from detectors.training.age.estimating import FOLDS, Say, calibrated, estimator_
 from detectors.training.age.figures import Forecast, below_thresholds, by_group, figures, joined
 from detectors.training.age.fit import Progress, Recipe
 from detectors.training.age.groups import groups_of
-from detectors.training.age.parts import Parts, digests_of, fingerprints, split
+from detectors.training.age.parts import Parts, apart, digests_of, fingerprints, split
 from detectors.training.age.rows import Rows, checked
 from schemas.errors import UserMistake
 
@@ -40,7 +40,7 @@ def train(tables: Sequence[Path], spec: Spec, out: Path, recipe: Recipe, compare
     for warning in rows.warnings:
         say(f"warning: {warning}")
     digests = digests_of(rows.table, spec, recipe.seed)
-    parts = split(digests)
+    parts = split(digests, rows.verified)
     say(
         f"{len(rows)} rows: {len(parts.train)} to train, {len(parts.calibration)} to calibrate, "
         f"{len(parts.test)} to test"
@@ -50,7 +50,8 @@ def train(tables: Sequence[Path], spec: Spec, out: Path, recipe: Recipe, compare
         evaluation["comparison"] = compared(rows, parts, spec, recipe, say)
     card = _card(model, rows, parts, evaluation, tables, recipe, out.name)
     learnt = np.concatenate([parts.train, parts.calibration])
-    card = card.model_copy(update={"training": card.training | {"fingerprints": fingerprints(digests, learnt)}})
+    known = {"apart": apart(len(rows), rows.verified), "fingerprints": fingerprints(digests, learnt)}
+    card = card.model_copy(update={"training": card.training | known})
     saving.save(model, card, out)
     return card
 
@@ -111,13 +112,15 @@ def _card(
     recipe: Recipe,
     name: str,
 ) -> AgeCard:
-    estimator = model.estimator
+    estimator, about = model.estimator, model.estimator.spec.about
+    data = [{"name": path.name, "files": {path.name: sha256(path)}} for path in tables]
+    origin = {"origin": about.origin, "licence": about.licence} if about.origin else {}
     return AgeCard(
-        name=name,
+        name=about.name or name,
         detector="age",
-        summary="A distribution over years of age from the signals "
-        f"{', '.join(estimator.features.statistics)}; head {recipe.head}, {recipe.members} members.",
-        licence="As the table that it was trained on: say here what that allows.",
+        summary=f"{about.summary} A distribution over years of age from the signals "
+        f"{', '.join(estimator.features.statistics)}; head {recipe.head}, {recipe.members} members.".strip(),
+        licence=about.licence,
         languages=(),
         evaluation=evaluation,
         training={
@@ -126,9 +129,9 @@ def _card(
             "rows": {part: len(getattr(parts, part)) for part in ("train", "calibration", "test")},
             "ages": {"least": int(rows.ages.min()), "most": int(rows.ages.max())},
             "warnings": list(rows.warnings),
-            "data": [{"name": path.name, "files": {path.name: sha256(path)}} for path in tables],
+            "data": [each | origin for each in data],
         },
-        limits=_limits(model, parts),
+        limits=(*about.limits, *_limits(model, parts)),
         files={},
     )
 
@@ -140,6 +143,10 @@ def _limits(model: AgeModel, parts: Parts) -> tuple[str, ...]:
     if not len(parts.calibration):
         found.append(
             "Few rows: calibrated and tested on folds, so that coverage and gate errors hold about, not exactly."
+        )
+    if model.estimator.spec.target.verified:
+        found.append(
+            "Only some ages are verified: they calibrate and test, and the others are learnt from as doubtful."
         )
     if said := model.estimator.spec.declared:
         found.append(f"A declared age multiplies the odds of one age against another by at most {said.weight:g}.")

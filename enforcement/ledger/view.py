@@ -1,0 +1,71 @@
+"""What the state of an account says at a moment: expiry and birthdays are worked out here, when it is read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from enforcement.ledger.births import bounds, proof
+from enforcement.ledger.posterior import between, fused, reaching
+from enforcement.ledger.standing import strikes
+from enforcement.ledger.state import AccountState, DayEstimate, decode
+from schemas.ages import GATES
+
+BY_PROOF: Final = ""  # in `reach`: the gates that a verified age decides
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """An account at a moment.
+
+    `reach`: detector → gate → P(age ≥ gate); a detector without an estimate is absent. With a verified age the gates
+    that it decides are under "", 0.0 or 1.0, and what the detectors say of the others is within what is proven.
+    """
+
+    reach: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    verified: bool = False  # a proof of age holds
+    strikes: float = 0.0  # sum of weights, not expired and not taken back
+    restrictions: tuple[str, ...] = ()  # actions in force on the account, mildest first
+
+
+UNKNOWN: Final = AccountView()
+
+
+def view(value: bytes | None, as_of_ms: int) -> AccountView:
+    """The view of a state's bytes; of no state nothing is known.
+
+    Raises:
+        Poison, ValueError: the bytes are no state.
+    """
+    return UNKNOWN if value is None else view_of(decode(value), as_of_ms)
+
+
+def view_of(state: AccountState, as_of_ms: int) -> AccountView:
+    """The view of a state."""
+    proven = proof(state.ages, as_of_ms)
+    reach: dict[str, Mapping[int, float]] = {}
+    within = None
+    if proven is not None:
+        within = fewest, most = bounds(proven, as_of_ms)
+        decided = {gate: float(fewest >= gate) for gate in GATES if fewest >= gate or most < gate}
+        reach[BY_PROOF] = decided
+    for detector, days in _newest_models(state, as_of_ms).items():
+        pmf = fused(days, as_of_ms)
+        inside = pmf if within is None else between(pmf, *within)
+        if inside is not None:
+            reach[detector] = {gate: reaching(inside, gate) for gate in GATES}
+    return AccountView(
+        reach=reach,
+        verified=proven is not None,
+        strikes=strikes(state, as_of_ms) / 100,
+        restrictions=tuple(each.action for each in state.restrictions if each.until > as_of_ms),
+    )
+
+
+def _newest_models(state: AccountState, as_of_ms: int) -> dict[str, list[DayEstimate]]:
+    """Detector → the estimates that still count, of the version that estimated last."""
+    found: dict[str, list[DayEstimate]] = {}
+    for (detector, _), days in state.models:
+        fresh = [each for each in days if each.estimated_at + state.kept_ms > as_of_ms]
+        if fresh and (detector not in found or fresh[-1].estimated_at >= found[detector][-1].estimated_at):
+            found[detector] = fresh
+    return found
