@@ -25,6 +25,7 @@ from schemas.registry import Registry, open_registry
 from stream import topic_ids
 from stream.account_states import AccountStates
 from stream.account_store import AccountStore
+from stream.age_estimates import AgeEstimates
 from stream.audit_tail import AuditTail
 from stream.chain_heads import ChainHeads
 from stream.committer import Committer
@@ -62,7 +63,10 @@ def run_worker(settings: Configuration, begun: Event, stop: Event, *, second_loo
     admin = AdminClient(admin_properties(server, user))
 
     pack = load_pack(settings.policy.pack or DEFAULT)
-    published = (topics.DECISIONS, topics.AUDIT, topics.DEAD_LETTERS, topics.LEDGER_INPUTS, topics.SECOND_LOOK)
+    published = (
+        topics.DECISIONS, topics.AUDIT, topics.DEAD_LETTERS, topics.LEDGER_INPUTS, topics.SECOND_LOOK,
+        topics.AGE_ESTIMATES,
+    )  # fmt: skip
     states_topic = (topics.ACCOUNT_STATE,) if pack.reads_accounts else ()
     partitions = check_partitions(Cluster(server, user), [*kinds, *published, *states_topic])
 
@@ -117,6 +121,7 @@ def run_worker(settings: Configuration, begun: Event, stop: Event, *, second_loo
             decoding,
             detectors,
             judge,
+            AgeEstimates(registry.latest(topics.AGE_ESTIMATES)),
             committer,
             heads,
             metrics,

@@ -24,6 +24,7 @@ from schemas.errors import Abortable, Retriable, SafestreamError
 from schemas.leaf_header import Kind
 from schemas.metric_names import Queue, Stage
 from stream.account_states import AccountStates
+from stream.age_estimates import AgeEstimates
 from stream.batches import Batch, batch_of
 from stream.chain_heads import ChainHeads
 from stream.committer import Committed, Committer, Entry
@@ -52,6 +53,7 @@ class Worker:
         decoding: Decoding,
         detectors: Detectors,
         judge: Judge,
+        ages: AgeEstimates,
         committer: Committer,
         heads: ChainHeads,
         metrics: WorkerMetrics,
@@ -73,6 +75,7 @@ class Worker:
         self._decoding = decoding
         self._detectors = detectors
         self._judge = judge
+        self._ages = ages
         self._committer = committer
         self._metrics = metrics
         self._health = health
@@ -147,11 +150,12 @@ class Worker:
         batch, since = self._under_way.popleft()
         assert batch.number == number, "the detectors answer in order"
         began = time.monotonic()
-        verdicts = self._judge.judge(batch.decoded.events, scores, time.time_ns() // 1_000_000)
+        events, now_ms = batch.decoded.events, time.time_ns() // 1_000_000
+        verdicts, estimates = self._judge.judge(events, scores, now_ms), self._ages.encode(events, scores, now_ms)
         self._metrics.stage[Stage.DETECT].observe(began - since)
         self._metrics.stage[Stage.DECIDE].observe(time.monotonic() - began)
         self._metrics.scored(scores)
-        self._committed(self._committer.publish(batch, verdicts, self._membership(), timeout))
+        self._committed(self._committer.publish(batch, verdicts, estimates, self._membership(), timeout))
         batch.forget()
 
     def _committed(self, committed: Committed | None) -> None:
