@@ -22,6 +22,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from detectors.items import Items
 from detectors.llm.guard import build as build_local
 from detectors.llm.openai_compatible import RemoteGuard, build
+from detectors.llm.server import _top
 from schemas.errors import UserMistake
 from schemas.statuses import Reason, Status
 from tests.unit.tiny_guard import POLICIES, make
