@@ -19,11 +19,12 @@ from typing import Annotated, Any, Final, Literal, Self
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from schemas import ages
 from schemas.errors import UserMistake
 
-OLDEST: Final = 120  # years; distributions are over 0 to 120
-YEARS: Final = OLDEST + 1
-PUBLISHED: Final = (13, 16, 18)  # gates of which every prediction says the probability
+YEARS: Final = ages.YEARS  # distributions are over 0 to 120
+OLDEST: Final = YEARS - 1
+PUBLISHED: Final = ages.GATES  # of which every prediction says the probability
 
 Kind = Literal["number", "count", "category", "tags", "flag", "text"]
 
