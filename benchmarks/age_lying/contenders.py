@@ -14,7 +14,7 @@ from detectors.age.spec import PUBLISHED, Noise, Spec, read_spec
 from detectors.age.table import Table, table_of
 from detectors.training.age.estimating import calibrated, estimator_for
 from detectors.training.age.fit import Recipe
-from detectors.training.age.parts import split
+from detectors.training.age.parts import digests_of, split
 from detectors.training.age.population.signals import Columns
 from detectors.training.age.rows import Rows, checked
 
@@ -69,7 +69,7 @@ def _unverified(spec: Spec, noise: Noise) -> Spec:
 
 def _models(rows: Rows, spec: Spec, recipe: Recipe) -> tuple[AgeModel, AgeModel]:
     """One network, calibrated with the declared age and without it."""
-    parts = split(len(rows), recipe.seed, rows.verified)
+    parts = split(digests_of(rows.table, spec, recipe.seed), rows.verified)
     estimator = estimator_for(rows.take(parts.train), spec, recipe, lambda _: None)
     holding = rows.take(parts.calibration)
     silent = replace(estimator, spec=spec.model_copy(update={"declared": None}))

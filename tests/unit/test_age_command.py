@@ -1,16 +1,25 @@
 """`safestream train age`: a model and its figures on the screen, or one line that says what is wrong."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from detectors.age.model import open_model
 from safestream import cli
 from tests.people import people, write_csv
 
 SPEC = "target: age\nsignals: {followers: count, evenings: number, topic: category}\ngroups: [sex]\n"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def safestream_train(tmp_path: Path, *more: str) -> int:
@@ -66,6 +75,10 @@ def with_cells(column: str, cells: dict[int, Any]) -> Callable[[Columns], Column
         ),
         (
             lambda table: {"age": table["age"], "followers": [1] * 300, "evenings": [2] * 300, "topic": ["x"] * 300},
+            "no signal tells one person from another",
+        ),
+        (
+            lambda table: {"age": table["age"], "topic": [f"only {row}" for row in range(300)]},
             "no signal says anything",
         ),
     ],
