@@ -83,4 +83,10 @@ class Metric(StrEnum):
                 "Scoring processes replaced: killed, hung, over their memory, crashed.")
     HEALTHY = ("safestream_detector_healthy", "gauge", (),
                "1 while the detectors answer, 0 while the device is held at fault.")
+    FOLDED = ("safestream_ledger_inputs_total", "counter", ("topic", "outcome"),
+              "Records the ledger acknowledged: applied, repeated, nobody (about no account), dead_letter, skipped.")
+    ACCOUNT_ACTIONS = ("safestream_account_actions_total", "counter", ("action",),
+                       "Account actions the ledger published: begun, changed, ended, told again.")
+    RESTORING = ("safestream_ledger_restoring", "gauge", (),
+                 "1 while the ledger restores account states, before it goes on with inputs.")
     # fmt: on
