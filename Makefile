@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format faults bench-stream bench-detectors train train-age-demo lock clean
+.PHONY: help setup demo test lint format faults faults-ledger bench-ledger bench-stream bench-detectors train train-age-demo lock clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,10 @@ format: setup  ## Format, and fix what can be fixed by itself
 faults: setup  ## Workers and broker killed at random under 200,000 events, then every offset accounted for (SEED=…)
 	@$(PY) -m stream.local_broker
 	@$(PY) -m tests.fault.run $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+faults-ledger: setup  ## The account ledger killed 20 times, frozen, rebalanced: every state byte by byte (SEED=…)
+	@$(PY) -m stream.local_broker
+	@$(PY) -m tests.fault.ledger.run $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 $(RIVALS): requirements/bench.txt scripts/setup.sh
 	@PYTHON="$(PYTHON)" sh scripts/setup.sh rivals

@@ -96,16 +96,17 @@ def _records(
     settings: LedgerSettings,
 ) -> Iterator[dict[str, Any]]:
     as_of, account = int(record[_MADE_AT[place.topic]]), record["account_id"]
+    strikes = standing.strikes(state, as_of)
     for name, until in sorted(actions.items(), key=lambda item: AccountAction[item[0]]):
         in_force = until != _ENDED
-        cause = f"{place.topic}/{place.partition}/{place.offset}"
+        told = f"{account}/{name}/{until}/{strikes}/{place.topic}/{place.partition}/{place.offset}"
         yield {
-            "action_id": str(uuid.uuid5(NAMESPACE, f"{account}/{name}/{in_force}/{cause}")),
+            "action_id": str(uuid.uuid5(NAMESPACE, told)),
             "account_id": account,
             "action": name,
             "in_force": in_force,
             "until": until or None,
-            "strikes": standing.strikes(state, as_of) / 100,
+            "strikes": strikes / 100,
             "threshold": settings.ladder.get(name),
             "cause_topic": place.topic,
             "cause_partition": place.partition,

@@ -1,4 +1,4 @@
-"""Prometheus instruments of the ledger. What the worker has too goes under the worker's names."""
+"""Prometheus instruments of the ledger."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -34,8 +34,7 @@ class LedgerMetrics:
         )
         self.actions = {action.name: actions.labels(action.name) for action in AccountAction}
         self.restoring = Gauge(Metric.RESTORING, Metric.RESTORING.meaning, registry=registry)
-        self.assigned = Gauge(Metric.ASSIGNED, Metric.ASSIGNED.meaning, registry=registry)
-        self._lag = Gauge(Metric.LAG, Metric.LAG.meaning, Metric.LAG.labels, registry=registry)
+        self._lag = Gauge(Metric.LEDGER_LAG, Metric.LEDGER_LAG.meaning, Metric.LEDGER_LAG.labels, registry=registry)
         self._shown: set[tuple[str, int]] = set()
 
     def lags(self, records: Mapping[tuple[str, int], int]) -> None:

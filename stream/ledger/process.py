@@ -180,7 +180,6 @@ class Ledger:
             end(f"records wait, and none was acknowledged for {waited:.0f} s")
         lags = hooks.lags(self._app)
         self._metrics.lags({at: lag for at, lag in lags.items() if at[0] in topics.LEDGER})
-        self._metrics.assigned.set(len(lags))
         waiting_for = "the states of accounts" if restoring else None if lags else "partitions"
         if waiting_for is None and self._health.waiting_for is not None:
             _log.info("the states of accounts are ready", partitions=len(lags))

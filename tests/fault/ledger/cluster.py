@@ -1,4 +1,4 @@
-"""Ledger processes as the system sees them: started, killed, stopped, woken; and a supervisor that starts them again."""
+"""Ledger processes as the system sees them: started, killed, stopped, woken, and started again when they end."""
 
 import os
 import signal
@@ -11,11 +11,10 @@ import yaml
 from confluent_kafka import Consumer, TopicPartition
 
 from tests.fault.cluster import SAFESTREAM, wait_until
-from tests.fault.ledger.oracle import last_offsets
+from tests.fault.ledger.oracle import PARTITIONS, last_offsets
 
 READY = b"the states of accounts are ready"
 SESSION_SECONDS = 6
-PARTITIONS = 3
 
 
 class LedgerProcess:

@@ -65,7 +65,7 @@ class Flow:
             "metadata.recovery.strategy": "none",
         }  # fmt: skip
         producer = Producer(settings)
-        producer.init_transactions(60)
+        producer.init_transactions(20)
         return producer
 
     def send(self, count: int) -> None:
@@ -84,3 +84,12 @@ class Flow:
             else:
                 self._producer.commit_transaction(30)
                 self.sent += size
+
+    def renew(self) -> None:
+        """A producer of the same id: what was under way is aborted."""
+        self._producer = self._new()
+
+    def close(self) -> None:
+        """Nothing stays open."""
+        self._producer.flush(10)
+        self._producer = None
