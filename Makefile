@@ -50,6 +50,10 @@ bench-detectors: setup  ## The detectors, as ratios; ARGS="forward worker known 
 	@$(PY) -m stream.local_broker
 	@$(PY) -m benchmarks.detectors $(ARGS)
 
+bench-ledger: setup  ## The account ledger: inputs a second, a burst of 100,000, recovery after kill -9
+	@$(PY) -m stream.local_broker
+	@$(PY) -m benchmarks.ledger $(ARGS)
+
 train: setup  ## Train the text detector anew: the weights in detectors/models
 	@$(VENV)/bin/safestream train text $(ARGS)
 
