@@ -14,6 +14,7 @@ COPY schemas /opt/safestream/code/schemas
 COPY stream /opt/safestream/code/stream
 COPY detectors /opt/safestream/code/detectors
 COPY enforcement /opt/safestream/code/enforcement
+COPY evaluation /opt/safestream/code/evaluation
 COPY safestream /opt/safestream/code/safestream
 
 ENV PATH=/opt/safestream/environment/bin:$PATH \

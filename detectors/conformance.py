@@ -11,9 +11,9 @@ have records held in its name.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import pytest
@@ -23,13 +23,15 @@ from detectors.items import Attachment, Items
 from detectors.runtime.canary import canary
 from detectors.runtime.client import DetectorClient
 from detectors.runtime.frames import HEADER_BYTES, Kind, encode_answer, pack, unpack
+from schemas.ages import plausible
 from schemas.categories import Category
 from schemas.columns import Events
 from schemas.errors import UserMistake
-from schemas.roles import MEDIA, Role
+from schemas.roles import MEDIA, SIGNALS, Role
 from schemas.statuses import Reason, Status
 
 Row: TypeAlias = tuple[str, str, Sequence[Attachment]]  # text, language, attachments
+Signals: TypeAlias = Mapping[str, Any]
 
 _CORRUPT = tuple(Attachment(role, "data:application/octet-stream;base64,AAECAwQ=") for role in MEDIA)
 _NOWHERE = tuple(Attachment(role, "file:///nowhere/at/all") for role in MEDIA)
@@ -61,6 +63,13 @@ class Conformance:
         (" \n", "", ()),
         ("", "", _CORRUPT),
     )
+    signals: ClassVar[Sequence[Signals]] = (  # events that have these alone, as a schema's fields of age and text
+        {"followers": 20, "account_age_days": 400.5, "guardian_linked": False, "bio": "school, football"},
+        {"declared_age": -3, "followers": -(2**63), "account_age_days": float("nan"), "late_night_share": float("inf")},
+        {"followers": "many", "bio": 7, "guardian_linked": [True, None], "display_name": ["\ud800", ""]},
+        {"a signal that nobody knows": [1, "two", 3.0], "": ""},
+        {"bio": "word " * 4_000, "followers": [1, 2, 3]},
+    )
     tolerance: ClassVar[float] = 1e-5  # between a row alone and in company: rounding
 
     @pytest.fixture(scope="class")
@@ -74,12 +83,15 @@ class Conformance:
     @pytest.fixture(scope="class")
     @classmethod
     def rows(cls, detector: Detector) -> Items:
-        """Those of `items` that the detector reads anything of, after the canaries: it is given no other."""
-        known = canary(detector.modalities)
+        """Those of `items` and `signals` that the detector reads anything of, after the canaries: it gets no other."""
+        known, none = canary(detector.modalities), [""] * len(cls.signals)
         texts, languages, attachments = zip(*cls.items, strict=True)
         every = Items(
-            [*known.texts, *texts], [*known.languages, *languages], [*known.attachments, *map(tuple, attachments)]
-        )
+            [*known.texts, *texts, *none],
+            [*known.languages, *languages, *none],
+            [*known.attachments, *map(tuple, attachments), *[()] * len(none)],
+            [*(known.signals or [{}] * len(known)), *[{}] * len(cls.items), *cls.signals],
+        ).seen_by(detector.modalities)
         return every.take(np.flatnonzero(every.readable(detector.modalities)))
 
     @pytest.fixture(scope="class")
@@ -93,8 +105,8 @@ class Conformance:
         said = Description.of(self.spec.name, detector)
         assert said.version
         assert set(said.categories) <= set(Category)
-        assert len(set(said.categories)) == len(said.categories) > 0
-        assert 0 < len(said.modalities) == len(set(said.modalities) & {Role.TEXT, *MEDIA})
+        assert len(set(said.categories)) == len(said.categories)
+        assert 0 < len(said.modalities) == len(set(said.modalities) & {Role.TEXT, *MEDIA, SIGNALS})
         assert said.languages is None or all(tag == tag.lower() and tag.isalpha() for tag in said.languages)
         assert 0 <= said.cost_ms < float("inf")
         assert Description.from_json(json.loads(json.dumps(said.as_json()))) == said
@@ -127,7 +139,8 @@ class Conformance:
         _check(answer, len(rows), answer.probability.shape[1])
         scored = answer.status == Status.scored
         assert ((answer.probability[scored] >= 0) & (answer.probability[scored] <= 1)).all()
-        assert np.isnan(answer.probability[~scored]).all()
+        assert answer.age is None or plausible(answer.age)[scored].all()
+        assert np.isnan(answer.numbers[~scored]).all()
         assert (answer.reason[scored] == Reason.none).all()
         assert (answer.reason[answer.status == Status.error] != Reason.none).all()
 
@@ -139,7 +152,7 @@ class Conformance:
     def test_the_same_events_have_the_same_answer(self, detector: Detector, rows: Items, answer: Answer) -> None:
         """Else a decision could not be explained afterwards."""
         again = detector.score(rows, quiet)
-        np.testing.assert_array_equal(again.probability, answer.probability)
+        np.testing.assert_array_equal(again.numbers, answer.numbers)
         np.testing.assert_array_equal(again.status, answer.status)
         np.testing.assert_array_equal(again.reason, answer.reason)
         assert dict(again.evidence) == dict(answer.evidence)
@@ -150,12 +163,12 @@ class Conformance:
         """Batches are as they arrive: neighbours must not matter, nor the order."""
         alone = [detector.score(rows.take([row]), quiet) for row in range(len(rows))]
         turned = detector.score(rows.take(range(len(rows))[::-1]), quiet)
-        for status, probability in (
-            (np.concatenate([one.status for one in alone]), np.concatenate([one.probability for one in alone])),
-            (turned.status[::-1], turned.probability[::-1]),
+        for status, numbers in (
+            (np.concatenate([one.status for one in alone]), np.concatenate([one.numbers for one in alone])),
+            (turned.status[::-1], turned.numbers[::-1]),
         ):
             np.testing.assert_array_equal(status, answer.status)
-            np.testing.assert_allclose(probability, answer.probability, atol=self.tolerance)
+            np.testing.assert_allclose(numbers, answer.numbers, rtol=self.tolerance, atol=self.tolerance)
         for row, one in enumerate(alone):
             assert [each.category for each in one.evidence.get(0, ())] == [
                 each.category for each in answer.evidence.get(row, ())
@@ -174,11 +187,12 @@ class Conformance:
         with closing(DetectorClient([self.spec])) as client:
             client.start()
             assert client.versions == (detector.version,)
-            client.submit(1, Events.unplaced(rows.texts, rows.languages, rows.attachments))
+            client.submit(1, Events.unplaced(rows.texts, rows.languages, rows.attachments, rows.signals))
             result = client.collect(_SECONDS)
         assert result is not None, f"no answer within {_SECONDS:.0f} s"
         np.testing.assert_array_equal(result[1].status[:, 0], answer.status)
-        np.testing.assert_allclose(result[1].probability, answer.probability, atol=self.tolerance)
+        numbers = result[1].age.get(self.spec.name, result[1].probability)
+        np.testing.assert_allclose(numbers, answer.numbers, rtol=self.tolerance, atol=self.tolerance)
 
 
 def _check(answer: Answer, rows: int, categories: int) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.items import Items
+from schemas.ages import WIDTH, Ages
 from schemas.errors import UserMistake
 from schemas.evidence import Evidence
 
@@ -28,6 +29,7 @@ BUILT_IN: Mapping[str, str] = {
     "audio": "detectors.audio:build",
     "llm": "detectors.llm.guard:build",
     "openai_compatible": "detectors.llm.openai_compatible:build",
+    "age": "detectors.age.detector:build",
     "lexicon": "detectors.lexicon:build",
     "null": "detectors.null:build",
 }
@@ -41,6 +43,26 @@ class Answer:
     status: NDArray[np.uint8]  # (n,) schemas.statuses.Status; never `skipped`, which is: not asked
     reason: NDArray[np.uint8]  # (n,) schemas.statuses.Reason; none where scored
     evidence: Mapping[int, Sequence[Evidence]] = field(default_factory=dict)  # row → where and what was found
+    age: Ages | None = None  # (n, schemas.ages.WIDTH) of a detector that has no categories: it estimates age
+
+    @property
+    def numbers(self) -> NDArray[np.float32]:
+        """What is said in numbers: of age, or of the categories."""
+        return self.probability if self.age is None else self.age
+
+    @classmethod
+    def of(
+        cls,
+        numbers: NDArray[np.float32],
+        categories: int,
+        status: NDArray[np.uint8],
+        reason: NDArray[np.uint8],
+        evidence: Mapping[int, Sequence[Evidence]],
+    ) -> Self:
+        """From `numbers`, of a detector with so many categories."""
+        if categories:
+            return cls(numbers, status, reason, evidence)
+        return cls(np.empty((len(status), 0), np.float32), status, reason, evidence, numbers)
 
     @classmethod
     def scored(cls, probability: NDArray[Any], evidence: Mapping[int, Sequence[Evidence]] | None = None) -> Self:
@@ -63,12 +85,12 @@ class Detector(Protocol):
 
     @property
     def categories(self) -> tuple[str, ...]:
-        """The columns of `score`, each a `schemas.categories.Category`."""
+        """The columns of `score`, each a `schemas.categories.Category`; () of a detector that estimates age."""
         ...
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """The roles it reads: text, image, audio, video. A row that has none of them is `skipped` and not sent."""
+        """What it reads: text, image, audio, video, signals. A row that has none of them is `skipped` and not sent."""
         ...
 
     @property
@@ -145,6 +167,11 @@ class Description:
     modalities: tuple[str, ...]
     languages: frozenset[str] | None = None
     cost_ms: float = 0.0
+
+    @property
+    def width(self) -> int:
+        """Numbers that it says of an event."""
+        return len(self.categories) or WIDTH
 
     @classmethod
     def of(cls, name: str, detector: Detector) -> Self:

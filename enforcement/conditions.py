@@ -1,6 +1,7 @@
 """What a rule can ask about an event besides its scores.
 
-A new kind of condition is a field of `Facts` and of `When`.
+A new kind of condition on the event is a field of `Facts` and of `When`; those on accounts are in
+`enforcement.account_facts`.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from enforcement.account_facts import AccountFacts
 from enforcement.pack_model import When
 from schemas.columns import Events
 from schemas.roles import Role
@@ -37,13 +39,16 @@ class Facts:
     audience: Sequence[str | None]
     operation: Sequence[str]
     attachment: Sequence[tuple[str, ...]]  # roles of what is attached, each once, in alphabetical order
+    accounts: AccountFacts | None = None  # of the accounts behind them; None: nothing was read
 
     def __len__(self) -> int:
         return len(self.operation)
 
     def row(self, i: int) -> "Facts":
         """One event alone."""
-        return Facts(*([getattr(self, field)[i]] for field in FIELDS))
+        accounts = self.accounts.row(i) if self.accounts else None
+        columns: Any = {field: [getattr(self, field)[i]] for field in FIELDS}
+        return Facts(**columns, accounts=accounts)
 
 
 def content_type(topic: str) -> str:

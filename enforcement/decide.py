@@ -3,7 +3,7 @@
 Everything that can decide about an event is an outcome, and they stand in one row, strictest first:
 
     deletion                       nothing is left to judge: allowed, whatever else applies
-    a rule of the pack             its score reached its threshold and its conditions hold
+    a rule of the pack             its score, if it reads one, reached its threshold and its conditions hold
     on_missing.DETECTOR.STATUS     a score is missing, and this is what the pack says of it
     second_look.DETECTOR           a detector that works elsewhere is still to look, and this holds meanwhile
     allowed                        applies always
@@ -19,6 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from enforcement.account_facts import AccountConditions
 from enforcement.cascade import Cascade
 from enforcement.conditions import DELETE, Conditions, Facts, check
 from enforcement.pack_model import Rule, Threshold
@@ -100,15 +101,19 @@ class Policy:
         self.second_look = tuple(elsewhere)
         self.cascade = Cascade(list(elsewhere.values()), self.columns, self.detectors)
         self._detector_of = [self.detectors.index(column.detector) for column in self.columns]
-        reads = [(rule, read) for rule in pack.file.rules if (read := self._read_by(rule))]
+        reads = [(rule, read) for rule in pack.file.rules if (read := self._read_by(rule)) or rule.category is None]
         self.rules = [rule for rule, _ in reads]
         inert = [r for r in pack.file.rules if r not in self.rules and self._only(r) not in self.second_look]
         self.notices = [f"rule {rule.id}: no detector gives {rule.detector or rule.category}; inert" for rule in inert]
         distinct = list(dict.fromkeys(read for _, read in reads))
         self.signals = [list(read) for read in distinct]  # columns of which a signal is the largest
         self.signal_of = np.array([distinct.index(read) for _, read in reads], dtype=np.intp)  # (rules,)
-        self.thresholds = np.array([pack.file.thresholds[r.threshold].value for r in self.rules], dtype=np.float32)
+        self.scoreless = np.array([rule.category is None for rule in self.rules], dtype=bool)  # (rules,)
+        self.thresholds = np.array([self._threshold(rule) for rule in self.rules], dtype=np.float32)
         self.conditions = Conditions([rule.when for rule in self.rules])
+        self.gates = tuple(pack.file.age.gates) if pack.file.age else ()
+        self.accounts = AccountConditions([rule.when for rule in self.rules], self.gates)
+        self.can_miss = np.array([self._can_miss(pack, i) for i in range(len(self.detectors))], dtype=bool)
         self.outcomes, self.order = _strictest_first(self)
         self.holds = np.array([outcome.action is Action.hold for outcome in self.outcomes])
         self.hold_ms = round(pack.file.hold.deadline_hours * _HOUR_MS)
@@ -122,7 +127,32 @@ class Policy:
 
     def _only(self, rule: Rule) -> str | None:
         """The one detector that a rule reads, if it is one."""
-        return rule.detector or self.pack.file.thresholds[rule.threshold].detector
+        return rule.detector or (self.pack.file.thresholds[rule.threshold].detector if rule.threshold else None)
+
+    def _threshold(self, rule: Rule) -> float:
+        """NaN for a rule without a score: nothing reaches it."""
+        return self.pack.file.thresholds[rule.threshold].value if rule.threshold else np.nan
+
+    def _can_miss(self, pack: Pack, detector: int) -> bool:
+        """Whether policy waits for its score. Who only tells ages gives none: an unknown age is the stricter audience.
+
+        One that nobody here has, so that it has no version, is waited for.
+        """
+        name = self.detectors[detector]
+        if name in pack.age_detectors:
+            return False
+        return detector in self._detector_of or not self.versions[detector] or name in pack.named_detectors
+
+    def asking(self, facts: Facts) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Of which events a rule asks about the author, and about the recipients; both of shape (n,).
+
+        Raises:
+            TypeError: as `decide`.
+        """
+        held = np.broadcast_to(self.conditions.hold(facts), (len(facts), len(self.rules)))
+        kept = np.fromiter((operation != DELETE for operation in facts.operation), bool, len(facts))
+        author = held[:, self.accounts.author_rules].any(axis=1) & kept
+        return author, held[:, self.accounts.recipient_rules].any(axis=1) & kept
 
     def check(self, scores: Scores) -> None:
         """Refuse scores that can't be read as what they say they are: a NaN that counts as a score would allow.
@@ -158,10 +188,12 @@ def decide(policy: Policy, facts: Facts, scores: Scores, as_of_ms: int) -> Decis
     check("operation", facts.operation)
     deleted = np.fromiter((operation == DELETE for operation in facts.operation), bool, len(facts))
     seen = signals(policy, scores)
-    fired = seen[:, policy.signal_of] >= policy.thresholds  # NaN, which is no score, never fires
+    fired = (seen[:, policy.signal_of] >= policy.thresholds) | policy.scoreless  # NaN, which is no score, never fires
     fired &= policy.conditions.hold(facts)
     fired &= ~deleted[:, None]
-    absent = [scores.status == status for status in MISSING]
+    if policy.accounts:
+        fired &= policy.accounts.hold(facts.accounts, len(facts))
+    absent = [(scores.status == status) & policy.can_miss for status in MISSING]
     missing = np.logical_or(*absent) & ~deleted[:, None]
     later = policy.cascade.asked(facts, scores)
     always = np.ones((len(facts), 1), dtype=bool)
@@ -173,7 +205,7 @@ def decide(policy: Policy, facts: Facts, scores: Scores, as_of_ms: int) -> Decis
         fired,
         missing,
         later,
-        missing.any(axis=1),
+        missing.any(axis=1) | (facts.accounts.behind if facts.accounts else False),
         np.where(policy.holds[outcome], as_of_ms + policy.hold_ms, NO_DEADLINE),
     )
 
@@ -195,7 +227,8 @@ def signals(policy: Policy, scores: Scores) -> NDArray[np.float32]:
     """What the rules compare: the largest score over the columns of each signal; shape (n, signals)."""
     seen = np.empty((len(scores), len(policy.signals)), dtype=np.float32)
     for i, columns in enumerate(policy.signals):
-        np.fmax.reduce(scores.probability[:, columns], axis=1, out=seen[:, i])  # fmax: what is NaN does not count
+        # fmax: what is NaN does not count; NaN for a rule that reads no score
+        np.fmax.reduce(scores.probability[:, columns], axis=1, out=seen[:, i], initial=np.nan)
     return seen
 
 
@@ -211,7 +244,7 @@ def _deciding_score(policy: Policy, outcome: NDArray[np.intp], seen: NDArray[np.
 def _strictest_first(policy: Policy) -> tuple[list[Outcome], NDArray[np.intp]]:
     """All outcomes in the order in which they decide, and where each stands in `applies` as `decide` builds it."""
     rules = [
-        Outcome(r.action, r.id, str(r.category), float(t), r.reason, r.review)
+        Outcome(r.action, r.id, r.category and str(r.category), float(t) if r.threshold else None, r.reason, r.review)
         for r, t in zip(policy.rules, policy.thresholds, strict=True)
     ]
     gone = [_missing(policy.pack, detector, status) for status in MISSING for detector in policy.detectors]

@@ -9,7 +9,7 @@ an event never fails here.
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import NoneType
 from typing import Any, Final
@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from enforcement import identity
+from enforcement.account_facts import VERIFIED, Reading
 from enforcement.audit.leaf import SALT_BYTES, LeafBodies
 from enforcement.conditions import Facts
 from enforcement.decide import NO_DEADLINE, Decisions, Outcome, Policy
@@ -115,6 +116,7 @@ class DecisionEncoder:
             "pack pack_version models": self._worker,
             "second_look": record["second_look"].choices(row_keys(decided.later), self._later),
             "evidence": _evidence(record["evidence"], ruling),
+            "gates": _readings(record["gates"], ruling, _in_force),
         }
         return record.rows(len(ruling), columns)
 
@@ -163,6 +165,8 @@ class LeafEncoder:
             "second_look": record["second_look"].choices(row_keys(decided.later), self._later),
             "reused": self._reused(scores),
             "evidence": _evidence(record["evidence"], ruling),
+            "accounts": _readings(record["accounts"], ruling, _as_read),
+            "candidate_stopped": record["candidate_stopped"].constant(_stopped(ruling.facts)),
         }
         return record.rows(len(ruling), columns)
 
@@ -222,6 +226,44 @@ def _evidence(field: Field, ruling: Ruling) -> Column:
     if not rows:
         return nothing
     return [field.constant(evidence_of(ruling.scores, i)) if i in rows else nothing for i in range(len(ruling))]
+
+
+def _readings(field: Field, ruling: Ruling, meaning: Callable[[tuple[Reading, ...]], Any]) -> Column:
+    """What was read of the accounts behind each event."""
+    accounts = ruling.facts.accounts
+    if accounts is None or not accounts.readings:
+        return field.constant([])
+    return field.choices((accounts.readings.get(row, ()) for row in range(len(ruling))), meaning)
+
+
+def _as_read(readings: tuple[Reading, ...]) -> list[dict[str, Any]]:
+    """As the leaf has it."""
+    return [
+        {
+            "who": each.who,
+            "in_force": each.in_force,
+            "outcomes": [{"detector": d, "gate": gate, "outcome": outcome} for d, gate, outcome in each.outcomes],
+            "strikes": each.strikes,
+            "marks": [{"topic": topic, "offset": offset} for topic, offset in each.marks],
+            "caught_up": each.caught_up,
+        }
+        for each in readings
+    ]
+
+
+def _in_force(readings: tuple[Reading, ...]) -> list[dict[str, Any]]:
+    """As the decision has it: what counted, and not whose word it was."""
+    said = dict.fromkeys(
+        (each.who, gate, outcome)
+        for each in readings
+        for detector, gate, outcome in each.outcomes
+        if detector in {each.in_force, VERIFIED}
+    )
+    return [{"who": who, "gate": gate, "outcome": outcome} for who, gate, outcome in said]
+
+
+def _stopped(facts: Facts) -> bool:
+    return facts.accounts is not None and facts.accounts.stopped
 
 
 def _sparse(field: Field, values: Mapping[int, str], n: int) -> Column:
@@ -295,6 +337,7 @@ def _tidy(facts: Facts) -> Facts:
         _strings(facts.audience, None),
         _strings(facts.operation, UNKNOWN),
         facts.attachment,
+        facts.accounts,
     )
 
 

@@ -9,14 +9,16 @@ of the records, not complained about.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from enforcement.accounts import Accounts
 from enforcement.conditions import Facts, facts
 from enforcement.decide import Decisions, Policy, decide, failed
 from enforcement.encode import DecisionEncoder, LeafEncoder, LedgerEncoder, Ruling
+from enforcement.flips import FlipGuard
 from enforcement.other_leaves import OtherLeaves
 from enforcement.packs import Pack
 from enforcement.second_look import SecondLookEncoder
@@ -52,6 +54,7 @@ class Judge(OtherLeaves):
     Args:
         columns, detectors, versions: of the scores that it will be given.
         schema_of: schema id → schema, as `Registry.by_id`: a chain may hold leaves of older schemas.
+        accounts: reads the ledger's state; None where there is none: then nothing is known of any account.
 
     Raises:
         UserMistake: the pack does not fit the detectors' versions.
@@ -66,8 +69,10 @@ class Judge(OtherLeaves):
         detectors: Sequence[str],
         versions: Sequence[str],
         schema_of: Callable[[int], Schema],
+        accounts: Accounts | None = None,
     ) -> None:
         super().__init__(schemas.leaf, schema_of)
+        self._accounts = accounts
         self.policy = Policy(pack, columns, detectors, versions)
         self._cluster_id = cluster_id
         self._actions = np.array([outcome.action for outcome in self.policy.outcomes], dtype=np.uint8)
@@ -82,7 +87,7 @@ class Judge(OtherLeaves):
         Args:
             now_ms: the time of the decision, milliseconds since 1970; deadlines count from it.
         """
-        asked = facts(events)
+        asked = self._with_accounts(facts(events), events, now_ms)
         decided = self._decide(asked, scores, now_ms)
         ruling = Ruling.of(self._cluster_id, events, asked, scores, decided, now_ms)
         actions = self._actions[decided.outcome]
@@ -94,6 +99,21 @@ class Judge(OtherLeaves):
             self._ledger_inputs(ruling, np.flatnonzero(actions).tolist()),
             self._second_looks(ruling),
         )
+
+    @property
+    def flips(self) -> FlipGuard | None:
+        """How the pack's two models of age compare; None where it has one."""
+        return self._accounts.guard if self._accounts else None
+
+    def _with_accounts(self, asked: Facts, events: Events, now_ms: int) -> Facts:
+        """The facts, and what the rules ask about accounts."""
+        if self._accounts is None or not self.policy.accounts:
+            return asked
+        try:
+            authors, recipients = self.policy.asking(asked)
+        except TypeError:  # an event says something odd: it is held, and its neighbours' accounts are read
+            authors = recipients = np.ones(len(events), np.bool_)
+        return replace(asked, accounts=self._accounts.read(events, authors, recipients, now_ms))
 
     def _decide(self, asked: Facts, scores: Scores, now_ms: int) -> Decisions:
         try:

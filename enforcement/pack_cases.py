@@ -3,6 +3,8 @@
 cases:
   - name: one step under the threshold is allowed
     event: {content_type: comments, audience: public}       # what is not said is null, and the operation create
+    author: {age: 15, strikes: 2}                           # not said: of unknown age, without strikes
+    recipients: [{age: 30}, {}]                             # of a message; {} is of unknown age, as above
     scores: {text: {hate: 0.899}}                           # detector → category → probability
     statuses: {lexicon: error}                              # detectors without scores, and why
     expect: {action: allow, rule: null, degraded: true}     # what is not said is not looked at
@@ -16,6 +18,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from enforcement.account_facts import AccountFacts
 from enforcement.conditions import Facts
 from enforcement.decide import Policy, decide
 from enforcement.located_yaml import Document, Mistakes, Problem
@@ -45,6 +48,13 @@ class Event(_Part):
     attachment: tuple[Attached, ...] = ()
 
 
+class Account(_Part):
+    """An account behind the event, as the ledger knows it."""
+
+    age: int | None = Field(default=None, ge=0, le=120)  # completed years
+    strikes: float = Field(default=0.0, ge=0)
+
+
 class Expectation(_Part):
     """What must come out."""
 
@@ -58,6 +68,8 @@ class Case(_Part):
 
     name: str
     event: Event = Event()
+    author: Account = Account()
+    recipients: tuple[Account, ...] = ()
     scores: dict[str, dict[Category, Probability]] = {}
     statuses: dict[str, Literal["skipped", "abstained", "error"]] = {}
     expect: Expectation
@@ -155,6 +167,7 @@ def _outcome(pack: Pack, case: Case) -> tuple[Action, str | None, bool]:
         [event.audience],
         [event.operation],
         [tuple(sorted(set(event.attachment)))],
+        AccountFacts.stated(policy.gates, case.author.age, case.author.strikes, [r.age for r in case.recipients]),
     )
     decided = decide(policy, facts, scores, as_of_ms=0)
     outcome = policy.outcomes[decided.outcome[0]]

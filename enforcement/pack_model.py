@@ -13,6 +13,7 @@ DEFAULT_MISSING = Action.hold  # where a pack says nothing about a missing score
 MissingStatus: TypeAlias = Literal["abstained", "error"]
 Attached: TypeAlias = Literal["image", "audio", "video"]
 Operation: TypeAlias = Literal["create", "edit"]  # a deletion is never judged: there is nothing left to judge
+Gate: TypeAlias = Literal[13, 16, 18]  # years; the ages that law and platforms draw lines at
 
 
 def as_action(value: Any) -> Action:
@@ -61,17 +62,66 @@ class When(_Part):
     attachment: list[Attached] | None = Field(default=None, min_length=1)  # has one of these at least
 
 
+class Years(_Part):
+    """Which side of a gate an account is on. One whose age is unknown may be on either: both conditions hold."""
+
+    under: Gate | None = Field(default=None, description="Holds below this age, and where the age is unknown.")
+    at_least: Gate | None = Field(default=None, description="Holds from this age on, and where the age is unknown.")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.under is None) == (self.at_least is None):
+            raise ValueError("either under or at_least is needed, and not both")
+        return self
+
+
+class Strikes(_Part):
+    """How much an account has done before."""
+
+    at_least: float = Field(gt=0, description="The weights of its strikes that count now, added up.")
+
+
+class RuleWhen(When):
+    """What a rule can ask: about the event, and about the accounts behind it, as the ledger knows them."""
+
+    author_age: Years | None = Field(default=None, description="Of the account that acted.")
+    recipient_age: Years | None = Field(default=None, description="Of one at least that a message is for.")
+    strikes: Strikes | None = Field(default=None, description="Of the account that acted.")
+
+    @property
+    def asks_accounts(self) -> bool:
+        """Whether it needs the ledger's state."""
+        return bool(self.author_age or self.recipient_age or self.strikes)
+
+
 class Rule(_Part):
-    """One category's score, a threshold, and what is done from there on. Of those that fire, the strictest decides."""
+    """What is done where a category's score reaches a threshold and the conditions hold; the strictest decides.
+
+    Without category and threshold the conditions decide alone, and one of them is about an account.
+    """
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Unique in the pack; stands in decisions.")
-    category: Category = Field(strict=False, description="The harm, one of schemas/categories.py.")
-    threshold: str = Field(description="A name of `thresholds`.")
+    category: Category | None = Field(
+        default=None, strict=False, description="The harm, one of schemas/categories.py; null: the conditions alone."
+    )
+    threshold: str | None = Field(default=None, description="A name of `thresholds`; with a category only.")
     action: Annotated[Action, BeforeValidator(_restriction)] = Field(description="One of schemas/actions.py.")
     reason: str = Field(min_length=1, description="The text for the person concerned.")
     detector: str | None = Field(default=None, description="Reads this detector only; null: the largest score of all.")
-    when: When = When()
+    when: RuleWhen = RuleWhen()
     review: bool = Field(default=False, description="Whether a person should look at it as well.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.category is None) != (self.threshold is None):
+            raise ValueError("category and threshold belong together: one is missing")
+        if self.category is not None:
+            return self
+        if not self.when.asks_accounts:
+            raise ValueError("without a category it needs a condition on author_age, recipient_age or strikes")
+        if self.action is Action.hold:
+            raise ValueError("an account's age or strikes are nothing to wait for, so nothing is held for them")
+        return self
 
 
 class Band(_Part):
@@ -108,6 +158,39 @@ class Asking(_Part):
     )
 
 
+class AgeModel(_Part):
+    """Whose estimates of an account's age count, and from which probability on a gate is reached."""
+
+    detector: str = Field(min_length=1, description="The detector whose estimates count.")
+    gates: dict[Gate, Annotated[float, Field(gt=0, le=1)]] = Field(
+        min_length=1, description="Age → P(age ≥ it) from which on an account has reached it, as the model's card says."
+    )
+
+
+class Candidate(AgeModel):
+    """The model that is to take the other's place: its gates are worked out as well, and stand in the leaf."""
+
+    share: float = Field(ge=0, le=1, description="Share of the accounts for which it decides; 0: none, it is compared.")
+    most_flips: float = Field(
+        ge=0, le=1, description="Above this share of comparisons in which it lets others pass, it decides for nobody."
+    )
+
+
+class Age(AgeModel):
+    """The ages of accounts. To switch, `candidate` and what stands beside it change places."""
+
+    candidate: Candidate | None = Field(default=None, description="A model on its way in, or out.")
+
+    @model_validator(mode="after")
+    def _comparable(self) -> Self:
+        other = self.candidate
+        if other and other.detector == self.detector:
+            raise ValueError("the candidate is another detector")
+        if other and other.gates.keys() != self.gates.keys():
+            raise ValueError(f"the candidate needs the same gates: {', '.join(map(str, self.gates))}")
+        return self
+
+
 class Hold(_Part):
     """What every hold gets."""
 
@@ -128,3 +211,4 @@ class PackFile(_Part):
     detectors: dict[str, Asking] = Field(
         default_factory=dict, description="Detector → when it is asked; about everything where it is not said."
     )
+    age: Age | None = Field(default=None, description="The ages of accounts, for rules that ask about them.")

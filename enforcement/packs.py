@@ -12,7 +12,7 @@ from typing import Final, Self
 from pydantic import ValidationError
 
 from enforcement.located_yaml import Document, Mistakes, Problem
-from enforcement.pack_model import Asking, Band, PackFile
+from enforcement.pack_model import Asking, Band, PackFile, Rule
 from schemas.actions import Action
 from schemas.errors import UserMistake
 
@@ -52,6 +52,28 @@ class Pack:
     def versions(self) -> dict[str, str]:
         """Detector → the model version that its thresholds and bands are for, where the pack says."""
         return {detector: version for _, detector, version in self.bound}
+
+    @property
+    def age_detectors(self) -> tuple[str, ...]:
+        """Whose estimates of ages count, or may count: the one in force, then the candidate."""
+        age = self.file.age
+        return () if age is None else (age.detector, *([age.candidate.detector] if age.candidate else []))
+
+    @property
+    def named_detectors(self) -> frozenset[str]:
+        """Those that the pack says something of, ages aside."""
+        said = {each.detector for each in self.file.thresholds.values()} | {each.detector for each in self.file.rules}
+        return frozenset({name for name in said if name} | self.file.on_missing.keys() | self.file.detectors.keys())
+
+    @property
+    def reads_accounts(self) -> bool:
+        """Whether a rule asks about an account, so that the ledger's state is needed."""
+        return any(rule.when.asks_accounts for rule in self.file.rules)
+
+    @property
+    def reads_recipients(self) -> bool:
+        """Whether a rule asks about accounts that others write to: their state lies in any partition."""
+        return any(rule.when.recipient_age for rule in self.file.rules)
 
     def unbound(self) -> Self:
         """The same for whatever versions of the models: thresholds and bands as they are."""
@@ -105,6 +127,9 @@ def _check(file: PackFile, document: Document) -> Iterator[Problem]:
         if rule.id in seen:
             yield document.problem(("rules", number, "id"), f"the rule id {rule.id!r} is taken")
         seen.add(rule.id)
+        yield from _check_gates(file, document, number, rule)
+        if rule.threshold is None:
+            continue
         used.add(rule.threshold)
         threshold = file.thresholds.get(rule.threshold)
         if threshold is None:
@@ -120,6 +145,20 @@ def _check(file: PackFile, document: Document) -> Iterator[Problem]:
             yield document.problem(("thresholds", name), "a model_version needs a detector")
         if name not in used:
             yield document.problem(("thresholds", name), f"no rule uses the threshold {name!r}", notice=True)
+
+
+def _check_gates(file: PackFile, document: Document, number: int, rule: Rule) -> Iterator[Problem]:
+    """A condition on an age needs a gate of the section `age`."""
+    for name in ("author_age", "recipient_age"):
+        years = getattr(rule.when, name)
+        if years is None:
+            continue
+        gate, place = years.under or years.at_least, ("rules", number, "when", name)
+        if file.age is None:
+            yield document.problem(place, "ages need the section `age`: whose estimates count, and its gates")
+        elif gate not in file.age.gates:
+            known = ", ".join(map(str, file.age.gates))
+            yield document.problem(place, f"the section `age` has no gate {gate} (known: {known})")
 
 
 def _check_bands(file: PackFile, document: Document) -> Iterator[Problem]:

@@ -6,7 +6,9 @@ from typing import Any, Final
 import numpy as np
 import structlog
 
+from enforcement.accounts import Accounts
 from enforcement.decide import check_versions
+from enforcement.flips import FlipGuard
 from enforcement.judge import Judge, Schemas, Verdicts
 from enforcement.other_leaves import OtherLeaves
 from enforcement.packs import Pack
@@ -25,6 +27,7 @@ class SecondJudge(OtherLeaves):
     Args:
         versions: detector → model version, of those that look now.
         schema_of: schema id → schema, as `Registry.by_id`.
+        accounts: as for `Judge`.
 
     Raises:
         UserMistake: the pack is for other versions of them.
@@ -37,9 +40,11 @@ class SecondJudge(OtherLeaves):
         schemas: Schemas,
         versions: Mapping[str, str],
         schema_of: Callable[[int], Schema],
+        accounts: Accounts | None = None,
     ) -> None:
         super().__init__(schemas.leaf, schema_of)
         check_versions(pack, versions)
+        self._accounts = accounts
         self._pack, self._cluster_id, self._schemas = pack, cluster_id, schemas
         self._judges: dict[Shape, Judge] = {}
 
@@ -55,6 +60,11 @@ class SecondJudge(OtherLeaves):
                     column[row] = value
         return Verdicts(actions, degraded, *columns)
 
+    @property
+    def flips(self) -> FlipGuard | None:
+        """As of `Judge`."""
+        return self._accounts.guard if self._accounts else None
+
     def _judge_of(self, scores: Scores) -> Judge:
         found = self._judges.pop(shape(scores), None) or self._made(scores)
         self._judges[shape(scores)] = found  # the latest at the end
@@ -68,10 +78,12 @@ class SecondJudge(OtherLeaves):
         Only a first look can be by another one: those that look now were checked at the start.
         """
         try:
-            return Judge(self._pack, self._cluster_id, self._schemas, *shape(scores), self._schema_of)
+            return Judge(self._pack, self._cluster_id, self._schemas, *shape(scores), self._schema_of, self._accounts)
         except UserMistake as mistake:
             _log.warning("a first look was made with another model than the pack is for", reason=str(mistake))
-            return Judge(self._pack.unbound(), self._cluster_id, self._schemas, *shape(scores), self._schema_of)
+            return Judge(
+                self._pack.unbound(), self._cluster_id, self._schemas, *shape(scores), self._schema_of, self._accounts
+            )
 
 
 def _lists(verdicts: Verdicts) -> Sequence[Sequence[bytes | None]]:

@@ -11,7 +11,9 @@ from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry
 
 from detectors.runtime.client import DetectorClient
+from enforcement.accounts import Accounts
 from enforcement.judge import Judge, Schemas
+from enforcement.ledger.state import newer
 from enforcement.packs import DEFAULT, Pack, load_pack
 from enforcement.second_judge import SecondJudge
 from safestream.configuration import Configuration
@@ -21,12 +23,16 @@ from schemas.decode import Decoder
 from schemas.leaf_header import Kind
 from schemas.registry import Registry, open_registry
 from stream import topic_ids
+from stream.account_states import AccountStates
+from stream.account_store import AccountStore
+from stream.age_estimates import AgeEstimates
 from stream.audit_tail import AuditTail
 from stream.chain_heads import ChainHeads
 from stream.committer import Committer
 from stream.decoding import Decoding
 from stream.health import Health, HealthServer
 from stream.intake import Intake
+from stream.local_broker.jars import cache_folder
 from stream.metrics import WorkerMetrics
 from stream.properties import admin_properties, consumer_properties, producer_properties, reader_properties
 from stream.reaching import Cluster
@@ -56,15 +62,19 @@ def run_worker(settings: Configuration, begun: Event, stop: Event, *, second_loo
     server, user = settings.kafka.bootstrap_servers, settings.kafka.properties
     admin = AdminClient(admin_properties(server, user))
 
-    published = (topics.DECISIONS, topics.AUDIT, topics.DEAD_LETTERS, topics.LEDGER_INPUTS, topics.SECOND_LOOK)
-    partitions = check_partitions(Cluster(server, user), [*kinds, *published])
+    pack = load_pack(settings.policy.pack or DEFAULT)
+    published = (
+        topics.DECISIONS, topics.AUDIT, topics.DEAD_LETTERS, topics.LEDGER_INPUTS, topics.SECOND_LOOK,
+        topics.AGE_ESTIMATES,
+    )  # fmt: skip
+    states_topic = (topics.ACCOUNT_STATE,) if pack.reads_accounts else ()
+    partitions = check_partitions(Cluster(server, user), [*kinds, *published, *states_topic])
 
     def ids() -> TopicIds:
         return topic_ids.ask(admin, list(kinds), partitions)
 
     cluster_id = ids().cluster_id
     registry = open_schemas(settings)
-    pack = load_pack(settings.policy.pack or DEFAULT)
     with ExitStack() as cleanup:
         numbers, health = CollectorRegistry(), Health(_STALE_SECONDS)
         if settings.worker.health_port is not None:
@@ -74,7 +84,11 @@ def run_worker(settings: Configuration, begun: Event, stop: Event, *, second_loo
         health.waiting_for = "detectors"
         detectors = start_detectors(settings, pack, second_look=second_look)
         cleanup.callback(detectors.close)
-        judge = make_judge(pack, registry, cluster_id, detectors, second_look=second_look)
+        states = _states(settings, pack, partitions, f"{cluster_id}/{group}-{settings.worker.slot}")
+        if states is not None:
+            cleanup.callback(states.close)
+        accounts = Accounts(pack, states) if states else None
+        judge = make_judge(pack, registry, cluster_id, detectors, accounts, second_look=second_look)
         producer = TransactionalProducer(producer_properties(server, user, f"{group}-{settings.worker.slot}"))
         tail = AuditTail(reader_properties(server, user))
         cleanup.callback(tail.close)
@@ -107,12 +121,14 @@ def run_worker(settings: Configuration, begun: Event, stop: Event, *, second_loo
             decoding,
             detectors,
             judge,
+            AgeEstimates(registry.latest(topics.AGE_ESTIMATES)),
             committer,
             heads,
             metrics,
             health,
             settings.worker.drain_seconds,
             stop,
+            states,
             incremental=settings.worker.group_protocol == "consumer" or "cooperative" in strategy,
         ).run(list(kinds))
 
@@ -126,6 +142,23 @@ def _inputs(settings: Configuration, *, second_look: bool) -> dict[str, float]:
     )
 
 
+def _states(settings: Configuration, pack: Pack, partitions: int, name: str) -> AccountStates | None:
+    """What the ledger says of accounts; None where no rule asks about them."""
+    if not pack.reads_accounts:
+        return None
+    server, user = settings.kafka.bootstrap_servers, settings.kafka.properties
+    admin = AdminClient(admin_properties(server, user))
+    folder = settings.worker.state_folder or cache_folder() / "states"
+    return AccountStates(
+        AccountStore(folder / name, partitions, newer),
+        reader_properties(server, user),
+        lambda: topic_ids.ask(admin, [topics.ACCOUNT_STATE], partitions).of[topics.ACCOUNT_STATE],
+        partitions,
+        settings.worker.state_ready_deadline,
+        everywhere=pack.reads_recipients,
+    )
+
+
 def open_schemas(settings: Configuration) -> Registry:
     """The schema registry of a configuration."""
     configured = settings.schema_registry
@@ -133,7 +166,13 @@ def open_schemas(settings: Configuration) -> Registry:
 
 
 def make_judge(
-    pack: Pack, registry: Registry, cluster_id: str, detectors: DetectorClient, *, second_look: bool
+    pack: Pack,
+    registry: Registry,
+    cluster_id: str,
+    detectors: DetectorClient,
+    accounts: Accounts | None,
+    *,
+    second_look: bool,
 ) -> Judge | SecondJudge:
     """The policy pack, bound to the detectors' columns and versions, and to what a first look names.
 
@@ -146,8 +185,8 @@ def make_judge(
     )
     columns, names, versions = detectors.columns, detectors.names, detectors.versions
     if second_look:
-        return SecondJudge(pack, cluster_id, schemas, dict(zip(names, versions, strict=True)), registry.by_id)
-    judge = Judge(pack, cluster_id, schemas, columns, names, versions, registry.by_id)
+        return SecondJudge(pack, cluster_id, schemas, dict(zip(names, versions, strict=True)), registry.by_id, accounts)
+    judge = Judge(pack, cluster_id, schemas, columns, names, versions, registry.by_id, accounts)
     for notice in judge.policy.notices:
         _log.info("policy", notice=notice)
     return judge

@@ -36,6 +36,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "banks": ("safestream.banks", "Make and look at banks of known content."),
     "models": ("safestream.models", "List, verify and fetch models."),
     "train": ("safestream.train", "Train a detector."),
+    "evaluate": ("safestream.evaluate", "What a model does to people, and for whom it is good."),
     "audit": ("safestream.audit", "Prove that nothing is missing and nothing was altered."),
 }
 

@@ -159,6 +159,16 @@ class Worker(_Section):
     drain_seconds: float = Field(
         default=8, gt=0, description="Time to commit what is under way at SIGTERM or a rebalance."
     )
+    state_folder: Path | None = Field(
+        default=None,
+        description="Where the states of accounts are kept, if policy asks about accounts: 1 to 2 GB for 10⁶ accounts; "
+        "null: `safestream/states` in the user's cache. It may be deleted, and is then read again.",
+    )
+    state_ready_deadline: float = Field(
+        default=120,
+        ge=0,
+        description="Seconds for which content waits for the states of its accounts; then decisions say degraded.",
+    )
     accepted_topic_ids: frozenset[str] = Field(
         default=frozenset(),
         description="Ids (32 hexadecimal digits) of topics that were created again and may begin a new chain.",
@@ -317,7 +327,8 @@ def _absolute(document: Document | None) -> dict[str, Any]:
     if document is None:
         return {}
     data = dict(document.data)
-    for section, key in (("policy", "pack"), ("schema_registry", "folder"), ("ledger", "folder")):
+    paths = (("policy", "pack"), ("schema_registry", "folder"), ("worker", "state_folder"), ("ledger", "folder"))
+    for section, key in paths:
         said = data.get(section)
         if isinstance(said, dict) and isinstance(said.get(key), str):
             data[section] = said | {key: document.path.parent / said[key]}

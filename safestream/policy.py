@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from enforcement.account_facts import AccountFacts
 from enforcement.conditions import Facts, content_type
 from enforcement.decide import Policy
 from enforcement.explain import Explanation
@@ -72,6 +73,11 @@ def explain(
     event: Annotated[Path, typer.Argument(help="One event as a JSON line; - for standard input.", allow_dash=True)],
     scores: Annotated[Path, typer.Argument(help="Its lines of `safestream score`, one a detector.")],
     topic: Annotated[str, typer.Option(help="The topic that the event is for.")] = "content.comments",
+    author_age: Annotated[int | None, typer.Option(min=0, max=120, help="Of the author; without it unknown.")] = None,
+    recipient_age: Annotated[
+        int | None, typer.Option(min=0, max=120, help="Of whom a message is for; without it unknown.")
+    ] = None,
+    strikes: Annotated[float, typer.Option(min=0, help="Of the author, as far as they count.")] = 0.0,
     pack: PackOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False,
 ) -> None:
@@ -80,9 +86,17 @@ def explain(
     operation = record.get("operation") or "create"
     attached = open_registry().latest(topic).roles.attachments_of(record) if topic in CONTENT else ()
     roles = tuple(sorted({each.role for each in attached}))
-    facts = Facts([content_type(topic)], [record.get("surface")], [record.get("audience")], [operation], [roles])
     row = _scores(scores, record.get("event_id"))
     policy = Policy(load_pack(_folder(pack)), row.columns, row.detectors, row.versions)
+    recipients = [recipient_age] if "recipient_ids" in record or recipient_age is not None else []
+    facts = Facts(
+        [content_type(topic)],
+        [record.get("surface")],
+        [record.get("audience")],
+        [operation],
+        [roles],
+        AccountFacts.stated(policy.gates, author_age, strikes, recipients),
+    )
     try:
         found = explained(policy, facts, row, time.time_ns() // 1_000_000)
     except TypeError as error:  # the worker would hold this event, with the rule policy_error

@@ -10,6 +10,7 @@ import select
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Final
 
@@ -23,11 +24,15 @@ from safestream.configuration import Configuration, load
 from safestream.detecting import process_settings, spec_of
 from safestream.options import ConfigFile
 from safestream.progress import Progress
+from safestream.score_table import score_table
+from schemas.ages import published
 from schemas.columns import Events, Scores
 from schemas.errors import UserMistake
 from schemas.json_lines import BadLine, LineReader
 from schemas.registry import Schema, open_registry
+from schemas.roles import SIGNALS
 from schemas.statuses import Reason, Status
+from schemas.topics import COMMENTS, PROFILE_SIGNALS
 
 app = typer.Typer(add_completion=False)
 
@@ -40,21 +45,42 @@ _PATIENCE: Final = 0.02  # seconds between looks at the input while events are b
 @app.command()
 def score(
     detector: Annotated[str, typer.Argument(help="As configured, or built in, or of an installed package.")],
-    file: Annotated[Path, typer.Argument(help="JSON Lines, one event a line; - is standard input.")],
-    topic: Annotated[str, typer.Option(help="Whose schema the events have.")] = "content.comments",
+    file: Annotated[
+        Path | None, typer.Argument(help="JSON Lines, one event a line; - is standard input.", show_default=False)
+    ] = None,
+    table: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="For age, in place of events: CSV or Parquet; give it again for more tables, joined on the account "
+            "column of the model's spec."
+        ),
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Model directory, in place of the one that is configured or comes with us.")
+    ] = None,
+    topic: Annotated[
+        str | None,
+        typer.Option(help="Whose schema the events have: content.profile-signals for age, else content.comments."),
+    ] = None,
     config: ConfigFile = None,
 ) -> None:
     """Score events and print a line each: event_id, detector, model_version, status, scores by category.
 
-    Beside them `reason` where there is no score, and `evidence` where the detector says where it found what. An event
-    without anything that the detector reads is `skipped`. Nothing of the content is printed.
+    Beside them `reason` where there is no score, and `evidence` where the detector says where it found what. A detector
+    of age says `age`: mean, 90 % interval, and the probability of having reached 13, 16 and 18. An event without
+    anything that the detector reads is `skipped`. Nothing of the content is printed.
     """
     configuration = load(config)
     logs.configure(configuration.log.format, configuration.log.level)  # standard output is for scores
-    registry = configuration.schema_registry
-    schema = open_registry(registry.folder, registry.url, registry.properties).latest(topic)
-    with _opened(file) as source:
-        _score(configuration, detector, schema, source, "standard input" if str(file) == "-" else str(file))
+    if (file is None) == (table is None):
+        raise UserMistake("name the events to score, - for standard input, or with --table a table")
+    spec = _spec(configuration, detector, model)
+    if table:
+        score_table(spec, table, configuration.folder)
+    elif file:
+        said = topic and _schema(configuration, topic)
+        with _opened(file) as source:
+            _score(configuration, spec, said or None, source, "standard input" if str(file) == "-" else str(file))
 
 
 def _opened(file: Path) -> AbstractContextManager[BinaryIO]:
@@ -68,10 +94,13 @@ def _opened(file: Path) -> AbstractContextManager[BinaryIO]:
     return nullcontext(sys.stdin.buffer)
 
 
-def _score(configuration: Configuration, name: str, schema: Schema, source: BinaryIO, called: str) -> None:
-    client = DetectorClient([_spec(configuration, name)], process_settings(configuration))
+def _score(
+    configuration: Configuration, spec: DetectorSpec, said: Schema | None, source: BinaryIO, called: str
+) -> None:
+    client = DetectorClient([spec], process_settings(configuration))
     with closing(client):
         client.start()
+        schema = said or _schema(configuration, PROFILE_SIGNALS if SIGNALS in client.modalities[0] else COMMENTS)
         lines, count = _Lines(source, schema, called, configuration.worker.max_event_bytes), 0
         with Progress("scoring") as progress:
             under_way: dict[int, list[str]] = {}  # number of a batch → its event ids
@@ -89,10 +118,16 @@ def _score(configuration: Configuration, name: str, schema: Schema, source: Bina
         raise lines.mistake
 
 
-def _spec(configuration: Configuration, name: str) -> DetectorSpec:
+def _spec(configuration: Configuration, name: str, model: Path | None) -> DetectorSpec:
+    spec = DetectorSpec(name)
     if name in configuration.detectors:
-        return spec_of(name, configuration, load_pack(configuration.policy.pack or DEFAULT))
-    return DetectorSpec(name)
+        spec = spec_of(name, configuration, load_pack(configuration.policy.pack or DEFAULT))
+    return replace(spec, options={**spec.options, "model": str(model.absolute())}) if model else spec
+
+
+def _schema(configuration: Configuration, topic: str) -> Schema:
+    registry = configuration.schema_registry
+    return open_registry(registry.folder, registry.url, registry.properties).latest(topic)
 
 
 class _Lines:
@@ -130,6 +165,7 @@ class _Lines:
             [roles.join_text(record) for record in records],
             [roles.language_of(record) for record in records],
             [roles.attachments_of(record) for record in records],
+            [roles.signals_of(record) for record in records],
         )
         return [record["event_id"] for record in records], events
 
@@ -165,6 +201,7 @@ class _Lines:
 def _lines(ids: list[str], scores: Scores) -> Iterator[str]:
     (detector,), (version,) = scores.detectors, scores.versions
     categories = [column.category for column in scores.columns]
+    ages = dict(enumerate(published(scores.age[detector]))) if detector in scores.age else {}
     rows = zip(
         ids, scores.status[:, 0].tolist(), scores.reason[:, 0].tolist(), scores.probability.tolist(), strict=True
     )
@@ -178,6 +215,8 @@ def _lines(ids: list[str], scores: Scores) -> Iterator[str]:
         }
         if status == Status.scored:
             line["scores"] = {category: round(p, 6) for category, p in zip(categories, probability, strict=True)}
+        if status == Status.scored and row in ages:
+            line["age"] = ages[row]
         if reason != Reason.none:
             line["reason"] = Reason(reason).name
         if found := scores.evidence.get((row, 0)):

@@ -37,6 +37,15 @@ def reaching(ages: Ages, gate: int) -> NDArray[np.float64]:
     return np.asarray(ages[:, gate:YEARS].sum(axis=1, dtype=np.float64).clip(0.0, 1.0), np.float64)
 
 
+def published(ages: Ages) -> list[dict[str, float]]:
+    """Each row as people read it, of rows that are scored."""
+    names = ("mean", "low", "high", *(f"p_ge_{gate}" for gate in GATES))
+    numbers = np.column_stack([ages[:, [MEAN, LOW, HIGH]], *(reaching(ages, gate) for gate in GATES)])
+    places = (2, 0, 0, *[6] * len(GATES))
+    columns = (np.round(column.astype(np.float64), place) for column, place in zip(numbers.T, places, strict=True))
+    return [dict(zip(names, row, strict=True)) for row in np.column_stack(list(columns)).tolist()]
+
+
 def plausible(ages: Ages) -> NDArray[np.bool_]:
     """(n,) which rows are a distribution with a mean and an interval."""
     pmf, rest = ages[:, :YEARS], ages[:, YEARS:]

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.ages import Ages
 from schemas.attachments import Attachment
 from schemas.evidence import Evidence
 
@@ -32,13 +33,18 @@ class Events:
     attempts: NDArray[np.uint8]  # how often whole workers died at this record
     origins: dict[int, str]  # row → "topic-id/partition/offset" of the dead letter that it replays
     earlier: "dict[int, Earlier]" = field(default_factory=dict)  # row → what is known of it from a first look
+    signals: Sequence[Mapping[str, Any]] = ()  # `schemas.roles.Roles.signals_of`, {} mostly; (): of no event
 
     def __len__(self) -> int:
         return len(self.records)
 
     @classmethod
     def unplaced(
-        cls, texts: Sequence[str], languages: Sequence[str], attachments: Sequence[Sequence[Attachment]]
+        cls,
+        texts: Sequence[str],
+        languages: Sequence[str],
+        attachments: Sequence[Sequence[Attachment]],
+        signals: Sequence[Mapping[str, Any]] = (),
     ) -> Self:
         """Events that come from no log, to be scored and no more."""
         n = len(texts)
@@ -56,6 +62,7 @@ class Events:
             flags=np.zeros(n, np.uint16),
             attempts=np.zeros(n, np.uint8),
             origins={},
+            signals=signals,
         )
 
     def take(self, rows: Sequence[int]) -> "Events":
@@ -83,6 +90,7 @@ class Events:
             self.attempts[at],
             by_row(self.origins),
             by_row(self.earlier),
+            [self.signals[row] for row in rows] if self.signals else (),
         )
 
 
@@ -103,6 +111,7 @@ class Scores:
     reason       uint8 (n, len(detectors)), a `Reason`
     evidence     (row, detector's place) → where and what was found, where a detector says
     reused       bool (n, len(detectors)): the answer is that to an identical event shortly before; None: nowhere
+    age          of each detector that estimates age, by name: (n, `schemas.ages.WIDTH`), NaN where not scored
     """
 
     columns: tuple[Score, ...]
@@ -113,6 +122,7 @@ class Scores:
     reason: NDArray[np.uint8]
     evidence: Mapping[tuple[int, int], Sequence[Evidence]] = field(default_factory=dict)
     reused: NDArray[np.bool_] | None = None
+    age: Mapping[str, Ages] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.status)
@@ -132,6 +142,7 @@ class Scores:
             self.reason[at],
             evidence,
             reused,
+            {name: said[at] for name, said in self.age.items()},
         )
 
 

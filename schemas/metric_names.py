@@ -83,6 +83,14 @@ class Metric(StrEnum):
                 "Scoring processes replaced: killed, hung, over their memory, crashed.")
     HEALTHY = ("safestream_detector_healthy", "gauge", (),
                "1 while the detectors answer, 0 while the device is held at fault.")
+    STATES_BEHIND = ("safestream_account_states_behind_partitions", "gauge", (),
+                     "Partitions whose accounts' states are not read to the end seen when they were taken over.")
+    COMPARED = ("safestream_age_comparisons_total", "counter", (),
+                "Accounts in events of which the age was known, by the model in force or by its candidate.")
+    FLIPPED = ("safestream_age_flips_total", "counter", (),
+               "Those of them that one of the two lets pass a gate, and the other does not.")
+    STOPPED = ("safestream_age_candidate_stopped", "gauge", (),
+               "1 where the candidate decides for nobody, because it changed more than the pack allows.")
     FOLDED = ("safestream_ledger_inputs_total", "counter", ("topic", "outcome"),
               "Records the ledger acknowledged: applied, repeated, nobody (about no account), dead_letter, skipped.")
     ACCOUNT_ACTIONS = ("safestream_account_actions_total", "counter", ("action",),

@@ -52,6 +52,8 @@ MEANINGS: Final[Mapping[Role, str]] = {
 }
 
 MEDIA: Final = (Role.IMAGE, Role.AUDIO, Role.VIDEO)
+SIGNALS: Final = "signals"  # what a detector of age reads: age signals, and beside them texts, each by its field's name
+_SIMPLE: Final = (str, int, float, bool)
 _READ_AS_STRINGS: Final = frozenset({Role.TEXT, Role.IMAGE, Role.AUDIO, Role.VIDEO, Role.ACCOUNT})
 
 
@@ -97,6 +99,21 @@ class Roles:
                 return self._find_attachments(record)
         return ()
 
+    def signals_of(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a decoded record says of its account's age, by field, texts too; {} where its schema has no age signal.
+
+        Values are text, numbers, truth values, or lists of these. What is null is left out.
+        """
+        if not self._signals:
+            return {}
+        found = ((name, _plain(record.get(path[0]), path)) for name, path in self._signals)
+        return {name: value for name, value in found if value is not None}
+
+    @cached_property
+    def _signals(self) -> tuple[tuple[str, Path], ...]:
+        told = self[Role.AGE_SIGNAL]
+        return tuple((".".join(path), path) for path in (*told, *self[Role.TEXT])) if told else ()
+
     @cached_property
     def _tells_language(self) -> bool:
         return ("language",) in self[Role.CONTEXT]
@@ -124,6 +141,14 @@ def values_at(value: Any, path: Path) -> Iterator[Any]:
             yield from values_at(item, path)
     else:
         yield value
+
+
+def _plain(value: Any, path: Path) -> Any:
+    """What stands at `path`, of which `value` is the first field's, as JSON can say it; None where nothing does."""
+    if len(path) == 1 and (value is None or isinstance(value, _SIMPLE)):
+        return value
+    found = [each if isinstance(each, _SIMPLE) else str(each) for each in values_at(value, path[1:])]
+    return found or None
 
 
 @dataclass(frozen=True, slots=True)

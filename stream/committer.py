@@ -1,12 +1,12 @@
 """The last stage: one transaction a batch, on a thread of its own, while the next batch is decoded and scored.
 
-What one transaction holds: decisions, leaves, dead letters, ledger inputs, second looks and the consumed offsets. At
-most one is open. Leaves are chained as the last step before produce, onto the head of the transaction before.
+What one transaction holds: decisions, leaves, dead letters, ledger inputs, age estimates, second looks and the consumed
+offsets. At most one is open. Leaves are chained as the last step before produce, onto the head of the one before.
 """
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Thread
@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from schemas.errors import Fatal
 from schemas.leaf_header import NO_HEAD, Head, Kind, cluster_tag, seal
-from schemas.topics import AUDIT, DEAD_LETTERS, DECISIONS, LEDGER_INPUTS, SECOND_LOOK
+from schemas.topics import AGE_ESTIMATES, AUDIT, DEAD_LETTERS, DECISIONS, LEDGER_INPUTS, SECOND_LOOK
 from schemas.wire import frame
 from stream.batches import Batch
 from stream.caution import Caution
@@ -66,6 +66,7 @@ class Publication:
     decisions: list[Row] = field(default_factory=list)
     ledger_inputs: list[Row] = field(default_factory=list)
     second_looks: list[Row] = field(default_factory=list)
+    age_estimates: list[Row] = field(default_factory=list)
     dead: list[tuple[int, Row, list[tuple[str, bytes | None]], int]] = field(default_factory=list)
 
 
@@ -97,15 +98,23 @@ class Committer:
         return self._open is None or self._open.done()
 
     def publish(
-        self, batch: Batch, verdicts: Verdicts, group_metadata: object, timeout: float | None = None
+        self,
+        batch: Batch,
+        verdicts: Verdicts,
+        estimates: Mapping[int, Sequence[bytes]],
+        group_metadata: object,
+        timeout: float | None = None,
     ) -> Committed | None:
         """Hand a decided batch to the transaction; waits for the one before, and returns it.
+
+        Args:
+            estimates: row → values for moderation.age-estimates.
 
         Raises:
             Abortable: the transaction before failed.
             Fenced: another worker runs under this slot.
         """
-        publication = self._publication(batch, verdicts)
+        publication = self._publication(batch, verdicts, estimates)
         before = self.settle(timeout)
         if publication.entries:
             self._open = _begin(lambda: self._commit(publication, group_metadata))
@@ -159,7 +168,7 @@ class Committer:
         if self.idle:
             self._producer.close()
 
-    def _publication(self, batch: Batch, verdicts: Verdicts) -> Publication:
+    def _publication(self, batch: Batch, verdicts: Verdicts, estimates: Mapping[int, Sequence[bytes]]) -> Publication:
         """Rows of partitions that were revoked meanwhile are left out: their new owner decides them again."""
         now_ms = time.time_ns() // 1_000_000
         publication = Publication([], batch, verdicts)
@@ -184,6 +193,7 @@ class Committer:
                 publication.ledger_inputs.append({"key": key, "value": value})
             if (value := second_looks[row]) is not None:
                 publication.second_looks.append({"key": key, "value": value})
+            publication.age_estimates += [{"key": key, "value": value} for value in estimates.get(row, ())]
         return publication
 
     def _bury(self, publication: Publication, lane: Lane, dead: Undecodable, now_ms: int) -> bytes:
@@ -216,6 +226,7 @@ class Committer:
             transaction.send(DECISIONS, None, publication.decisions)
             transaction.send(LEDGER_INPUTS, None, publication.ledger_inputs)
             transaction.send(SECOND_LOOK, None, publication.second_looks)
+            transaction.send(AGE_ESTIMATES, None, publication.age_estimates)
             for partition, row, headers, timestamp_ms in publication.dead:
                 transaction.send_one(DEAD_LETTERS, partition, row, headers, timestamp_ms)
             for entry in publication.entries:

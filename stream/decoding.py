@@ -70,6 +70,7 @@ class Columns:
         self.texts: list[str] = []
         self.languages: list[str] = []
         self.attachments: list[tuple[Attachment, ...]] = []
+        self.signals: list[Mapping[str, Any]] = []
         self.values: list[bytes] = []
         self.flags: list[int] = []
         self.attempts: list[int] = []
@@ -112,6 +113,7 @@ class Columns:
         self.texts.append(text)
         self.languages.append(roles.language_of(record))
         self.attachments.append(roles.attachments_of(record))
+        self.signals.append(roles.signals_of(record))
         self.values.append(value)
         self.flags.append(flags)
         self.attempts.append(min(caution.attempts, _MOST_ATTEMPTS) if condemned else 0)
@@ -133,6 +135,7 @@ class Columns:
             np.array(self.attempts, np.uint8),
             self.origins,
             self.earlier,
+            self.signals if any(self.signals) else (),
         )
 
 

@@ -7,12 +7,13 @@ so it must not happen at every batch. The poll loop goes on all the while, and w
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.errors import Abortable, Retriable
+from schemas.leaf_header import Kind
 from stream.kafka_errors import error_of, translate
 from stream.lanes import Lane, offset_of
 from stream.shares import shares
@@ -56,6 +57,7 @@ class Intake:
         self._window = window
         self._cap = max(1, int(batch_size * account_share))
         self._paused = False
+        self._awaited: frozenset[int] = frozenset()
         self._alone = 0  # how many records went alone
         self._suspects_turn = True
         self._not_before = 0.0  # nothing could be taken: wait a moment for what is under way
@@ -64,13 +66,37 @@ class Intake:
     @property
     def waiting(self) -> int:
         """Records fetched and not yet in a batch."""
-        return sum(len(lane.waiting) for lane in self.lanes.values())
+        return sum(len(lane.waiting) for lane in self.lanes.values() if not lane.held)
 
     def add(self, lane: Lane) -> None:
         """A partition was assigned."""
         self.lanes[lane.topic, lane.partition] = lane
-        if self._paused:
+        lane.held = self._is_awaited(lane)
+        if self._paused or lane.held:
             self._consumer.pause([TopicPartition(lane.topic, lane.partition)])
+
+    def wait_for(self, partitions: frozenset[int]) -> None:
+        """Take no content of these partitions: the states of their accounts are not read yet."""
+        if partitions == self._awaited:
+            return
+        self._awaited = partitions
+        changed = [lane for lane in self.lanes.values() if lane.held != self._is_awaited(lane)]
+        for lane in changed:
+            lane.held = not lane.held
+        self._fetch(changed)
+        self._oldest = time.monotonic() if self.waiting else None
+
+    def _is_awaited(self, lane: Lane) -> bool:
+        return lane.partition in self._awaited and lane.kind is Kind.decision
+
+    def _fetch(self, lanes: Iterable[Lane]) -> None:
+        """Fetch from those of these lanes that may be, and from the others not."""
+        for stopped, act in ((True, self._consumer.pause), (False, self._consumer.resume)):
+            places = [
+                TopicPartition(each.topic, each.partition) for each in lanes if (self._paused or each.held) == stopped
+            ]
+            if places:
+                act(places)
 
     def remove(self, topic: str, partition: int) -> None:
         """A partition is no longer ours: what waits is dropped, what is in flight won't be published."""
@@ -137,6 +163,8 @@ class Intake:
         for lane in self.lanes.values():
             lane.alive = False
         self.lanes = {(lane.topic, lane.partition): lane for lane in lanes}
+        for lane in lanes:
+            lane.held = self._is_awaited(lane)
         self._oldest = None
         starts = [TopicPartition(lane.topic, lane.partition, lane.position.offset) for lane in lanes]
         try:
@@ -154,7 +182,7 @@ class Intake:
         A suspect goes alone: nothing else is with the detectors while its record is. Suspects and others take turns.
         """
         busy = [lane for lane in self.lanes.values() if lane.in_flight]
-        ready = [lane for lane in self.lanes.values() if lane.room]
+        ready = [lane for lane in self.lanes.values() if lane.room and not lane.held]
         suspects = [lane for lane in ready if lane.suspect]
         others = [lane for lane in ready if not lane.suspect]
         if any(lane.suspect for lane in busy):
@@ -174,9 +202,8 @@ class Intake:
         return max(self.waiting / self._size, _HIGH * held / _WAITING_BYTES)
 
     def _switch(self, *, pause: bool) -> None:
-        partitions = [TopicPartition(topic, partition) for topic, partition in self.lanes]
-        (self._consumer.pause if pause else self._consumer.resume)(partitions)
         self._paused = pause
+        self._fetch(self.lanes.values())
 
     def _keep_all(self, messages: Sequence[Message]) -> None:
         for message in messages:

@@ -34,6 +34,7 @@ class Lane:
     tail        the offset after the last record fetched
     in_flight   rows dispatched and not yet committed
     written     whether the dispatch from `position` has been written down (see stream.caution)
+    held        nothing of it is taken for now: the states of its accounts are not read yet
     alive       False once the partition is revoked: what is in flight then is dropped unseen
     """
 
@@ -47,6 +48,7 @@ class Lane:
     tail: int = 0
     in_flight: int = 0
     written: bool = False
+    held: bool = False
     alive: bool = True
 
     @property

@@ -14,6 +14,7 @@ from schemas.columns import Scores
 from schemas.errors import PoisonReason
 from schemas.metric_names import Metric, Outcome, Queue, Stage
 from schemas.statuses import Status
+from stream.ports import Flips
 
 _BUCKETS: Final[dict[Metric, tuple[float, ...]]] = {
     Metric.BATCH: (1, 10, 50, 100, 250, 500, 1000, 2500, 5000, 10_000),
@@ -59,6 +60,9 @@ class WorkerMetrics:
         self.assigned = _gauge(Metric.ASSIGNED, registry)
         self.healthy = _gauge(Metric.HEALTHY, registry)
         self._lag = _gauge(Metric.LAG, registry)
+        self.states_behind = _gauge(Metric.STATES_BEHIND, registry)
+        self._compared, self._flipped = _counter(Metric.COMPARED, registry), _counter(Metric.FLIPPED, registry)
+        self._stopped, self._flips_seen = _gauge(Metric.STOPPED, registry), (0, 0)
         self._restarts, self._restarts_seen = _counter(Metric.RESTARTS, registry), 0
 
     def decided(self, topics: Sequence[str], actions: NDArray[np.uint8], degraded: NDArray[np.bool_]) -> None:
@@ -103,6 +107,14 @@ class WorkerMetrics:
         """Raise the counter of restarts to what the detectors report."""
         self._restarts.inc(total - self._restarts_seen)
         self._restarts_seen = total
+
+    def compared(self, flips: Flips) -> None:
+        """Raise the counters of comparisons to what the judge reports."""
+        compared, flipped = self._flips_seen
+        self._flips_seen = flips.compared, flips.flipped
+        self._compared.inc(flips.compared - compared)
+        self._flipped.inc(flips.flipped - flipped)
+        self._stopped.set(flips.stopped)
 
 
 def _counter(metric: Metric, registry: CollectorRegistry) -> Counter:

@@ -73,8 +73,21 @@ class Verdicts(Protocol):
         ...
 
 
+class Flips(Protocol):
+    """How often two models of age were compared since the start, and how often they differed."""
+
+    compared: int
+    flipped: int
+    stopped: bool  # the candidate decides for nobody any more
+
+
 class Judge(Protocol):
-    """Decides, and says what goes into the audit. Pure but for the salts it draws."""
+    """Decides, and says what goes into the audit. Pure but for the salts it draws, and the states it reads."""
+
+    @property
+    def flips(self) -> Flips | None:
+        """How the candidate's ages differ from those in force; None without a candidate."""
+        ...
 
     def judge(self, events: Events, scores: Scores, now_ms: int) -> Verdicts:
         """Decide a batch; never raises because of an event."""

@@ -14,6 +14,8 @@ import structlog
 from confluent_kafka import Consumer, TopicPartition
 
 from schemas.errors import Abortable, Retriable
+from schemas.leaf_header import Kind
+from stream.account_states import AccountStates
 from stream.chain_heads import ChainHeads
 from stream.health import Health
 from stream.intake import Intake
@@ -36,12 +38,14 @@ class Rebalances:
         health: Health,
         stop: Event,
         hand_over: Callable[[Sequence[Lane]], None],
+        states: AccountStates | None,
         *,
         incremental: bool,
     ) -> None:
         """Nothing is subscribed yet.
 
         Args:
+            states: of accounts, which content waits for; None where policy asks nothing about accounts.
             hand_over: commits what is under way of lanes that are about to go, as far as it can be in time.
             incremental: the group hands over single partitions (cooperative, or the new protocol), not all at once.
         """
@@ -52,6 +56,7 @@ class Rebalances:
         self._health = health
         self._stop = stop
         self._hand_over = hand_over
+        self._states = states
         self._incremental = incremental
 
     def subscribe(self, topics: Sequence[str]) -> None:
@@ -64,16 +69,27 @@ class Rebalances:
         held = self._consumer.assignment()
         lanes = self._heads.resolve(self._consumer, held, survived) if held else []
         self._intake.restart(lanes, self._reassign)
-        self._count()
+        self.report()
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         began = time.monotonic()
         lanes = self._resolve(partitions) if partitions else []
         starts = [TopicPartition(lane.topic, lane.partition, lane.position.offset) for lane in lanes]
         (consumer.incremental_assign if self._incremental else consumer.assign)(starts)
+        self._follow(lanes)
         for lane in lanes:
             self._intake.add(lane)
         self._changed("assigned", partitions, began)
+
+    def _follow(self, taken: Sequence[Lane]) -> None:
+        """New content waits from the start until its accounts' states are there."""
+        if self._states is None:
+            return
+        held = [*self._intake.lanes.values(), *taken]
+        self._states.follow(
+            *({lane.partition for lane in lanes if lane.kind is Kind.decision} for lanes in (taken, held))
+        )
+        self._intake.wait_for(self._states.waiting())
 
     def _resolve(self, partitions: list[TopicPartition]) -> list[Lane]:
         """Where the partitions go on; tried again while the broker doesn't answer, since the group waits for us."""
@@ -115,9 +131,11 @@ class Rebalances:
     def _changed(self, how: str, partitions: Sequence[TopicPartition], began: float) -> None:
         seconds = time.monotonic() - began
         self._metrics.rebalance[how].observe(seconds)
-        self._count()
+        self.report()
         _log.info("partitions " + how, count=len(partitions), now=len(self._intake.lanes), seconds=round(seconds, 3))
 
-    def _count(self) -> None:
+    def report(self) -> None:
+        """Say how many partitions there are, and what is waited for."""
         self._metrics.assigned.set(len(self._intake.lanes))
-        self._health.waiting_for = None if self._intake.lanes else "partitions"
+        awaited = "accounts' states" if any(lane.held for lane in self._intake.lanes.values()) else None
+        self._health.waiting_for = awaited if self._intake.lanes else "partitions"

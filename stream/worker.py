@@ -23,6 +23,8 @@ from schemas.columns import Scores
 from schemas.errors import Abortable, Retriable, SafestreamError
 from schemas.leaf_header import Kind
 from schemas.metric_names import Queue, Stage
+from stream.account_states import AccountStates
+from stream.age_estimates import AgeEstimates
 from stream.batches import Batch, batch_of
 from stream.chain_heads import ChainHeads
 from stream.committer import Committed, Committer, Entry
@@ -51,28 +53,37 @@ class Worker:
         decoding: Decoding,
         detectors: Detectors,
         judge: Judge,
+        ages: AgeEstimates,
         committer: Committer,
         heads: ChainHeads,
         metrics: WorkerMetrics,
         health: Health,
         drain_seconds: float,
         stop: Event,
+        states: AccountStates | None,
         *,
         incremental: bool,
     ) -> None:
-        """`incremental`: the group hands over single partitions (cooperative, or the new protocol), not all at once."""
+        """Nothing is consumed yet.
+
+        Args:
+            states: of accounts; None where policy asks nothing about accounts.
+            incremental: the group hands over single partitions (cooperative, or the new protocol), not all at once.
+        """
         self._consumer = consumer
         self._intake = intake
         self._decoding = decoding
         self._detectors = detectors
         self._judge = judge
+        self._ages = ages
         self._committer = committer
         self._metrics = metrics
         self._health = health
         self._drain_seconds = drain_seconds
         self._stop = stop
+        self._states = states
         self._rebalances = Rebalances(
-            consumer, intake, heads, metrics, health, stop, self._hand_over, incremental=incremental
+            consumer, intake, heads, metrics, health, stop, self._hand_over, states, incremental=incremental
         )
         self._under_way: deque[tuple[Batch, float]] = deque()  # with the detectors, and since when
         self._number = 0
@@ -106,6 +117,8 @@ class Worker:
     def _turn(self) -> None:
         """Once round. Each line is a stage; none waits for the one after it."""
         self._intake.poll(self._patience())
+        if self._states is not None:
+            self._intake.wait_for(self._states.waiting())
         self._settle_trouble()
         self._open_chains()
         if self._detectors.room and self._intake.waiting and (not self._under_way or not self._intake.due()):
@@ -137,11 +150,12 @@ class Worker:
         batch, since = self._under_way.popleft()
         assert batch.number == number, "the detectors answer in order"
         began = time.monotonic()
-        verdicts = self._judge.judge(batch.decoded.events, scores, time.time_ns() // 1_000_000)
+        events, now_ms = batch.decoded.events, time.time_ns() // 1_000_000
+        verdicts, estimates = self._judge.judge(events, scores, now_ms), self._ages.encode(events, scores, now_ms)
         self._metrics.stage[Stage.DETECT].observe(began - since)
         self._metrics.stage[Stage.DECIDE].observe(time.monotonic() - began)
         self._metrics.scored(scores)
-        self._committed(self._committer.publish(batch, verdicts, self._membership(), timeout))
+        self._committed(self._committer.publish(batch, verdicts, estimates, self._membership(), timeout))
         batch.forget()
 
     def _committed(self, committed: Committed | None) -> None:
@@ -282,6 +296,11 @@ class Worker:
         self._gauged = now
         self._metrics.restarts(self._detectors.restarts)
         self._metrics.healthy.set(self._detectors.healthy)
+        self._rebalances.report()
+        if self._states is not None:
+            self._metrics.states_behind.set(len(self._states.behind))
+        if self._judge.flips is not None:
+            self._metrics.compared(self._judge.flips)
         self._metrics.queue[Queue.WAITING].set(self._intake.waiting)
         self._metrics.queue[Queue.DETECTING].set(sum(len(batch.decoded.events) for batch, _ in self._under_way))
         for (topic, partition), lane in self._intake.lanes.items():

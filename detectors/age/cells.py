@@ -1,13 +1,15 @@
 """What a value says, by the kind of its signal: a number, a flag, words. The same for tables and for events."""
 
 import html
+import math
 import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.age.spec import Signal
+from detectors.age.spec import Kind, Signal
 from detectors.age.table import Column
 
 _YES: Final = frozenset({"true", "yes", "y", "t", "1", "on"})
@@ -29,7 +31,7 @@ def number(value: Any) -> float:
     """A finite number, or NaN."""
     try:
         found = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return float("nan")
     return found if abs(found) < 1e300 else float("nan")
 
@@ -55,6 +57,29 @@ def words(value: Any, signal: Signal) -> tuple[str, ...]:
     else:
         parts = re.split("|".join(map(re.escape, signal.separators)), _ASIDE.sub(" ", word(value, signal)))
     return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
+
+
+def folded(kind: Kind, value: Any) -> Any:
+    """What several values of one account come to, where `value` is a list: see `FOLDS`. Any other is as it was."""
+    if not isinstance(value, list):
+        return value
+    if kind in {"number", "count"}:
+        return FOLDS[kind]([found for found in map(number, value) if not math.isnan(found)])
+    return FOLDS[kind](value)
+
+
+def _last(values: Sequence[Any]) -> Any:
+    return values[-1] if values else None
+
+
+FOLDS: Final[Mapping[Kind, Callable[[Sequence[Any]], Any]]] = {
+    "text": lambda values: "\n".join(map(str, values)) or None,
+    "tags": lambda values: [each for value in values for each in (value if isinstance(value, tuple) else (value,))],
+    "number": lambda values: float(np.mean(values)) if values else None,
+    "count": lambda values: float(np.sum(values)) if values else None,
+    "category": _last,
+    "flag": _last,
+}
 
 
 def unreadable(column: Column, signal: Signal) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from detectors.age.distribution import Floats, reaching
+from detectors.age.spec import YEARS
 from detectors.calibration import Platt
 
 _LEAST: Final = 1e-6
@@ -57,3 +58,16 @@ def probabilities(gates: Sequence[Gate], pmf: Floats) -> NDArray[np.float64]:
     """(n, gates), which must rise by age: calibrated apart, they are made to fall from each gate to the next."""
     found = np.stack([gate.probability(pmf) for gate in gates], axis=1)
     return np.asarray(np.minimum.accumulate(found, axis=1), np.float64)
+
+
+def moved(pmf: Floats, probability: Floats, ages: Sequence[int]) -> Floats:
+    """(n, 121) with P(age ≥ gate) as `probability` (n, gates) has it: the mass between two gates is scaled.
+
+    Between gates without any mass it is spread evenly.
+    """
+    starts, width = [0, *ages], np.diff([0, *ages, YEARS])
+    wanted = -np.diff(np.pad(probability, ((0, 0), (1, 1)), constant_values=(1.0, 0.0)))
+    found = np.add.reduceat(pmf, starts, axis=1)
+    band = np.repeat(np.arange(len(width)), width)
+    scaled = pmf * (wanted / np.maximum(found, 1e-300))[:, band]
+    return np.asarray(np.where(found[:, band] > 1e-12, scaled, (wanted / width)[:, band]), np.float64)

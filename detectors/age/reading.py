@@ -8,7 +8,7 @@ added, of flags and categories the last is taken.
 import csv
 import importlib
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -138,23 +138,11 @@ def _places(accounts: Column, of_rows: Column) -> list[NDArray[np.intp]]:
 
 def _gathered(column: Column, places: Sequence[NDArray[np.intp]], spec: Spec, name: str) -> Column:
     signal = spec.signals.get(name)
-    kind: Kind | None = signal.kind if signal else None
+    kind: Kind = signal.kind if signal else "category"
     if signal:
         column = column.without(signal.missing)
-    fold = _FOLDS.get(kind or "category", _last)
+    fold = cells.FOLDS[kind]
     if kind in {"number", "count"}:
         numbers = cells.numbers(column)
         return column_of([fold(numbers[rows][~np.isnan(numbers[rows])].tolist()) for rows in places])
     return column_of([fold([column.values[code] for code in column.codes[rows] if code >= 0]) for rows in places])
-
-
-def _last(values: Sequence[Any]) -> Any:
-    return values[-1] if values else None
-
-
-_FOLDS: Final[Mapping[Kind, Callable[[Sequence[Any]], Any]]] = {
-    "text": lambda values: "\n".join(map(str, values)) or None,
-    "tags": lambda values: [each for value in values for each in (value if isinstance(value, tuple) else (value,))],
-    "number": lambda values: float(np.mean(values)) if values else None,
-    "count": lambda values: float(np.sum(values)) if values else None,
-}

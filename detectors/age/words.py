@@ -57,7 +57,9 @@ def bags_of(values: Sequence[Any]) -> Bags:
     """Each text's buckets, each once."""
     starts, buckets, weights = [0], [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
     for value in values:
-        hashed = np.array([zlib.crc32(token.encode()) % BUCKETS for token in tokens(str(value))], np.int64)
+        hashed = np.array(
+            [zlib.crc32(token.encode("utf-8", "surrogatepass")) % BUCKETS for token in tokens(str(value))], np.int64
+        )
         found, counts = np.unique(hashed, return_counts=True)
         buckets.append(found)
         weights.append((1 + np.log(counts)).astype(np.float32))

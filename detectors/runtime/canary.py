@@ -5,8 +5,8 @@ import io
 import struct
 import wave
 import zlib
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
 import numpy as np
 
@@ -19,6 +19,7 @@ _TEXTS: Final = (
     "We walked along the river, had tea, and were home before it rained.",
     "ok",
 )
+_SIGNALS: Final = {"display_name": "Kim", "account_age_days": 400, "followers": 20, "declared_age": 30}
 _SIDE: Final = 64  # pixels
 _SECONDS: Final = 0.5
 _RATE: Final = 16_000
@@ -26,9 +27,11 @@ _RATE: Final = 16_000
 
 def canary(modalities: Collection[str]) -> Items:
     """What a detector that reads these roles is tried with; empty where it reads none that we can make."""
-    texts = [*_TEXTS, "", ""]
-    attachments = [*[()] * len(_TEXTS), (Attachment(Role.IMAGE, _png()),), (Attachment(Role.AUDIO, _wav()),)]
-    every = Items(texts, [""] * len(texts), attachments)
+    texts = [*_TEXTS, "", "", ""]
+    picture, sound = (Attachment(Role.IMAGE, _png()),), (Attachment(Role.AUDIO, _wav()),)
+    attachments = [*[()] * len(_TEXTS), picture, sound, ()]
+    signals: list[Mapping[str, Any]] = [*[{}] * (len(texts) - 1), _SIGNALS]
+    every = Items(texts, [""] * len(texts), attachments, signals).seen_by(modalities)
     return every.take(np.flatnonzero(every.readable(modalities)))
 
 

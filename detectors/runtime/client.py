@@ -61,6 +61,11 @@ class DetectorClient:
         return self._pump.columns.versions
 
     @property
+    def modalities(self) -> tuple[frozenset[str], ...]:
+        """What each of them reads."""
+        return self._pump.columns.modalities
+
+    @property
     def counts(self) -> Counts:
         """What happened since the start."""
         return self._pump.counts

@@ -30,6 +30,7 @@ class Crew:
         self.main: Child | None = None
         self.births_due = 0
         self.restart_seconds = 0.0  # from a fork to the first canary passed
+        self._modalities = [each.modalities for each in detectors]
         self._canaries = [canary(each.modalities) for each in detectors]
         self._paces = paces
         self._settings = settings
@@ -80,7 +81,7 @@ class Crew:
             items = self._canaries[work.detector]
             units = items.units() + ROW_UNITS
         else:
-            items = work.batch.items.take(work.rows)
+            items = work.batch.items.take(work.rows).seen_by(self._modalities[work.detector])
             units = work.batch.units[work.detector][work.rows]
         task = Task(self._next_task, work, float(units.sum()), float(units.max(initial=0.0)), child.fresh)
         self._next_task += 1

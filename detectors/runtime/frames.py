@@ -11,9 +11,10 @@ offset  bytes  field
 
 score    int32 (rows,) characters of each text, uint32 bytes of the rest, the rest, all texts end to end in UTF-8.
 The rest is empty, or JSON: {"languages": [distinct], "of": [place in languages, a row each], "attachments":
-{row: [[role, uri, SHA-256 in hexadecimal or null], ...]}}
+{row: [[role, uri, SHA-256 in hexadecimal or null], ...]}, "signals": [{field: value}, a row each] or []}
 scored   float64 seconds in `score`, uint32 the longest stretch of rows between two hints, 4 zeros,
-float32 (rows, categories), uint8 (rows,) statuses, uint8 (rows,) reasons, then nothing or JSON: {row: [evidence, ...]}
+float32 (rows, categories), or of a detector without categories (rows, schemas.ages.WIDTH), uint8 (rows,) statuses,
+uint8 (rows,) reasons, then nothing or JSON: {row: [evidence, ...]}
 raised   int32 the last hint (-1: none), uint8 a `Reason`, then UTF-8: the exception's type and the line that
 raised it, never its message, which may quote content
 """
@@ -31,6 +32,7 @@ from numpy.typing import NDArray
 
 from detectors.interface import Answer
 from detectors.items import Attachment, Items
+from schemas.ages import WIDTH
 from schemas.evidence import BadEvidence, Evidence
 from schemas.statuses import Reason, Status
 
@@ -107,7 +109,7 @@ def encode_items(detector: int, task: int, items: Items) -> bytes:
     texts = items.texts
     lengths = np.fromiter(map(len, texts), np.int32, len(texts))
     joined = "".join(texts).encode("utf-8", "surrogatepass")  # a lone surrogate is for the detector to deal with
-    rest = _encode_rest(items) if any(items.languages) or any(items.attachments) else b""
+    rest = _encode_rest(items) if any(items.languages) or any(items.attachments) or items.signals else b""
     return pack(Kind.score, detector, len(texts), task, lengths.tobytes(), _COUNT.pack(len(rest)), rest, joined)
 
 
@@ -119,7 +121,8 @@ def _encode_rest(items: Items) -> bytes:
         if found
     }
     of = [places[language] for language in items.languages]
-    return json.dumps({"languages": list(places), "of": of, "attachments": attached}).encode()
+    said = {"languages": list(places), "of": of, "attachments": attached, "signals": items.signals}
+    return json.dumps(said, default=dict).encode()
 
 
 def decode_items(frame: Frame) -> Items:
@@ -137,19 +140,20 @@ def _with_rest(texts: list[str], rest: bytes) -> Items:
     attachments: list[Sequence[Attachment]] = [()] * len(texts)
     for row, found in said["attachments"].items():
         attachments[int(row)] = [Attachment(role, uri, sha and bytes.fromhex(sha)) for role, uri, sha in found]
-    return Items(texts, [said["languages"][place] for place in said["of"]], attachments)
+    return Items(texts, [said["languages"][place] for place in said["of"]], attachments, said["signals"])
 
 
 def encode_answer(request: Frame, categories: int, answer: Answer, seconds: float, step: int) -> bytes:
     """A `scored` frame that answers `request`.
 
     Raises:
-        BadAnswer: its arrays have not one row for each event, and one column for each category; a status or reason
-            that is none, or `skipped`; evidence for a row that is none, or not made of `Evidence`.
+        BadAnswer: its arrays have not one row for each event, and one column for each category; numbers of age from a
+            detector with categories, or none from one without; a status or reason that is none, or `skipped`;
+            evidence for a row that is none, or not made of `Evidence`.
     """
-    probability, status, reason = _checked(answer, request.rows, categories)
+    numbers, status, reason = _checked(answer, request.rows, categories)
     evidence = _encode_evidence(answer.evidence, request.rows) if answer.evidence else b""
-    arrays = (_TIMING.pack(seconds, step), probability.tobytes(), status.tobytes(), reason.tobytes())
+    arrays = (_TIMING.pack(seconds, step), numbers.tobytes(), status.tobytes(), reason.tobytes())
     return pack(Kind.scored, request.detector, request.rows, request.task, *arrays, evidence)
 
 
@@ -163,11 +167,14 @@ def _checked(
     shapes = probability.shape, status.shape, reason.shape
     if shapes != ((rows, categories), (rows,), (rows,)):
         raise BadAnswer(f"shapes {shapes} for {rows} events, {categories} categories")
+    numbers = probability if answer.age is None else np.asarray(answer.age, np.float32)
+    if numbers.shape != (rows, categories or WIDTH):
+        raise BadAnswer(f"numbers of shape {numbers.shape} for {rows} events, {categories} categories")
     if not _within(status, _LAST_STATUS) or not _within(reason, _LAST_REASON):
         raise BadAnswer("a status or a reason that is none")
     if (status == Status.skipped).any():  # policy takes it for "not asked", and nothing for missing
         raise BadAnswer("a row is skipped that it was asked about")
-    return probability, status.astype(np.uint8, copy=False), reason.astype(np.uint8, copy=False)
+    return numbers, status.astype(np.uint8, copy=False), reason.astype(np.uint8, copy=False)
 
 
 def _within(numbers: NDArray[Any], last: int) -> bool:
@@ -200,13 +207,13 @@ class Timing:
 
 def decode_answer(frame: Frame, categories: int) -> tuple[Answer, Timing]:
     """What a `scored` frame says."""
-    rows, body = frame.rows, frame.body
+    rows, body, width = frame.rows, frame.body, categories or WIDTH
     seconds, step = _TIMING.unpack_from(body)
-    probability = np.frombuffer(body, np.float32, rows * categories, _TIMING.size).reshape(rows, categories)
-    at = _TIMING.size + probability.nbytes
+    numbers = np.frombuffer(body, np.float32, rows * width, _TIMING.size).reshape(rows, width)
+    at = _TIMING.size + numbers.nbytes
     status, reason = np.frombuffer(body, np.uint8, 2 * rows, at).reshape(2, rows)
     evidence = _decode_evidence(rest) if (rest := body[at + 2 * rows :]) else {}
-    return Answer(probability, status, reason, evidence), Timing(seconds, step)
+    return Answer.of(numbers, categories, status, reason, evidence), Timing(seconds, step)
 
 
 def _decode_evidence(rest: bytes) -> dict[int, tuple[Evidence, ...]]:

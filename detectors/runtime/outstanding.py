@@ -1,7 +1,7 @@
 """A batch on its way through the detectors: which cells are settled, and what was said."""
 
 from collections.abc import Callable, Hashable, Sequence
-from functools import cached_property
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from detectors.interface import Answer, Description
 from detectors.items import Items
 from detectors.runtime.pace import ROW_UNITS
+from schemas import ages
 from schemas.columns import Events, Score, Scores
 from schemas.evidence import Evidence
+from schemas.roles import SIGNALS
 from schemas.statuses import Reason, Status
 
 Rows = NDArray[np.int64]
@@ -27,6 +29,8 @@ class Columns:
         starts = np.cumsum([0, *widths]).tolist()
         self.slices = tuple(slice(start, start + width) for start, width in zip(starts, widths, strict=False))
         self.modalities = tuple(frozenset(d.modalities) for d in detectors)
+        self.categories = tuple(widths)
+        self.of_age = tuple(place for place, width in enumerate(widths) if not width)
 
 
 class Batch:
@@ -35,12 +39,14 @@ class Batch:
     def __init__(self, number: int, events: Events, columns: Columns, max_attempts: int) -> None:
         self.number = number
         self.events = events
-        self.items = Items(events.texts, events.languages, events.attachments)
+        self.items = Items(events.texts, events.languages, events.attachments, events.signals)
         units = {roles: self.items.units(roles) + ROW_UNITS for roles in set(columns.modalities)}
         self.units = [units[roles] for roles in columns.modalities]  # of each row, by detector
         self._columns = columns
         shape = (len(events), len(columns.names))
         self._probability = np.full((len(events), len(columns.scores)), np.nan, np.float32)
+        self._age = {detector: ages.unknown(len(events)) for detector in columns.of_age}
+        self._keys: dict[bool, list[Hashable]] = {}
         self._status = np.full(shape, Status.skipped, np.uint8)
         self._reason = np.zeros(shape, np.uint8)
         self.evidence: dict[tuple[int, int], Sequence[Evidence]] = {}
@@ -72,8 +78,7 @@ class Batch:
         taken = valid & self._unsettled[rows, detector]
         rows, status, reason = rows[taken], answer.status[taken], answer.reason[taken]
         scored = status == Status.scored
-        known = np.where(scored[:, None], answer.probability[taken], np.float32(np.nan))
-        self._probability[rows, self._columns.slices[detector]] = known
+        self._numbers(detector)[rows] = np.where(scored[:, None], answer.numbers[taken], np.float32(np.nan))
         self._status[rows, detector] = status
         unsaid = (status == Status.error) & (reason == Reason.none)
         self._reason[rows, detector] = np.where(unsaid, Reason.raised, np.where(scored, Reason.none, reason))
@@ -103,15 +108,35 @@ class Batch:
         self.score(detector, rows, answer, np.ones(len(rows), np.bool_))
         self.on_settled = told
 
-    @cached_property
-    def keys(self) -> list[Hashable]:
-        """Rows with the same key are identical to a detector; None: a row that is never taken for another."""
+    def keys(self, detector: int) -> list[Hashable]:
+        """Rows with the same key are identical to the detector; None: a row that is never taken for another."""
+        signals = SIGNALS in self._columns.modalities[detector] and bool(self.items.signals)
+        if signals not in self._keys:
+            self._keys[signals] = self._with_signals() if signals else self._of_text()
+        return self._keys[signals]
+
+    def _of_text(self) -> list[Hashable]:
         columns = zip(self.items.texts, self.items.languages, self.items.attachments, strict=True)
         return [None if found else (text, language) if language else text for text, language, found in columns]
 
-    def probability(self, detector: int, rows: Rows) -> NDArray[np.float32]:
-        """What is known of `rows`: (len(rows), categories)."""
-        return self._probability[rows, self._columns.slices[detector]]
+    def _with_signals(self) -> list[Hashable]:
+        signals = (repr(sorted(found.items())) for found in self.items.signals)
+        return [key if key is None else (key, said) for key, said in zip(self._of_text(), signals, strict=True)]
+
+    def numbers(self, detector: int, rows: Rows) -> NDArray[np.float32]:
+        """What is known of `rows`, of each as many numbers as the detector says."""
+        return self._numbers(detector)[rows]
+
+    def _numbers(self, detector: int) -> NDArray[np.float32]:
+        if detector in self._age:
+            return self._age[detector]
+        return self._probability[:, self._columns.slices[detector]]
+
+    def answers(
+        self, detector: int, numbers: NDArray[np.float32], status: NDArray[np.uint8], reason: NDArray[np.uint8]
+    ) -> Answer:
+        """As the detector would say it, without evidence."""
+        return Answer.of(numbers, self._columns.categories[detector], status, reason, {})
 
     def outcome(self, detector: int, rows: Rows) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Status and reason of `rows`."""
@@ -121,7 +146,8 @@ class Batch:
         """What is known of one row, as the detector would say it."""
         rows = np.array([row])
         found = self.evidence.get((row, detector))
-        return Answer(self.probability(detector, rows), *self.outcome(detector, rows), {0: found} if found else {})
+        said = self.answers(detector, self.numbers(detector, rows), *self.outcome(detector, rows))
+        return replace(said, evidence={0: found} if found else {})
 
     def _settle(self, detector: int, rows: Rows) -> None:
         self._unsettled[rows, detector] = False
@@ -133,4 +159,5 @@ class Batch:
         """The result of a batch; of one that is not done, as far as it is known."""
         c = self._columns
         said = self._probability, self._status, self._reason
-        return Scores(c.scores, c.names, c.versions, *said, self.evidence, self._reused)
+        age = {c.names[detector]: numbers for detector, numbers in self._age.items()}
+        return Scores(c.scores, c.names, c.versions, *said, self.evidence, self._reused, age)

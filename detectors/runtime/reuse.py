@@ -4,7 +4,8 @@
     under way    an identical event is being scored: this one waits, and gets the same answer
     else         it is scored
 
-Identical means: the same text, the same declared language, no attachments, for the same detector in the same version.
+Identical means: the same text, the same declared language, no attachments, for the same detector in the same version;
+to a detector that reads signals of age also the same signals.
 Only what the event itself led to is kept: a score, or that the detector abstains. An error never is. One that the event
 is guilty of is handed to those that wait for it, or each copy would kill its processes too; after any other error, a
 device's or a server's, who waited is scored after all.
@@ -12,6 +13,7 @@ device's or a server's, who waited is scored after all.
 
 import time
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -48,10 +50,11 @@ class _Generation:
 class Window:
     """The last answers of one detector: at most `entries`, none older than `seconds`."""
 
-    def __init__(self, categories: int, entries: int, seconds: float) -> None:
+    def __init__(self, width: int, entries: int, seconds: float) -> None:
+        """`width`: numbers of an answer."""
         self._half = max(1, entries // 2)
         self._seconds = seconds
-        self._probability = np.empty((2 * self._half, categories), np.float32)
+        self._numbers = np.empty((2 * self._half, width), np.float32)
         self._status = np.empty(2 * self._half, np.uint8)
         self._reason = np.empty(2 * self._half, np.uint8)
         self._young, self._old = _Generation(0, 0.0), _Generation(self._half, 0.0)
@@ -81,7 +84,7 @@ class Window:
             return
         first = young.base + young.used
         places = slice(first, first + len(rows))
-        self._probability[places] = batch.probability(detector, rows)
+        self._numbers[places] = batch.numbers(detector, rows)
         self._status[places], self._reason[places] = batch.outcome(detector, rows)
         young.places.update(zip(keys, range(first, first + len(rows)), strict=True))
         young.used += len(rows)
@@ -94,7 +97,8 @@ class Window:
         """Settle rows with the answers at these places."""
         at = np.array(places, np.intp)
         evidence = {row: found for row, place in enumerate(places) if (found := self._evidence(place))}
-        batch.reuse(detector, rows, Answer(self._probability[at], self._status[at], self._reason[at], evidence))
+        said = batch.answers(detector, self._numbers[at], self._status[at], self._reason[at])
+        batch.reuse(detector, rows, replace(said, evidence=evidence))
 
     def _evidence(self, place: int) -> Sequence[Evidence] | None:
         young = self._young.base <= place < self._young.base + self._half
@@ -116,7 +120,8 @@ class Reuse:
         window = self._windows[detector]
         if window is None or not len(rows):
             return rows
-        keys = [batch.keys[row] for row in rows.tolist()]
+        of_rows = batch.keys(detector)
+        keys = [of_rows[row] for row in rows.tolist()]
         places = window.find(keys, time.monotonic())
         under_way, waiting, asked = self._under_way[detector], self._waiting[detector], list[int]()
         for row, key, place in zip(rows.tolist(), keys, places, strict=True):
@@ -139,7 +144,7 @@ class Reuse:
         if window is None:
             return
         under_way, waiting = self._under_way[detector], self._waiting[detector]
-        places, keys = rows.tolist(), batch.keys
+        places, keys = rows.tolist(), batch.keys(detector)
         outcome = batch.outcome(detector, rows)
         good, handed = _KEPT[outcome], _HANDED_ON[outcome]
         kept = [row for row, keep in zip(places, good.tolist(), strict=True) if keep and keys[row] is not None]
@@ -175,4 +180,4 @@ def window_for(detector: Description, settings: ProcessSettings) -> Window | Non
     """None where nothing is to be reused, and for a detector that is cheaper than looking for its answer."""
     if detector.cost_ms < LEAST_COST_MS or not settings.reuse_entries:
         return None
-    return Window(len(detector.categories), settings.reuse_entries, settings.reuse_seconds)
+    return Window(detector.width, settings.reuse_entries, settings.reuse_seconds)

@@ -29,6 +29,7 @@ from detectors.runtime.outstanding import Batch
 from detectors.runtime.pace import Pace
 from detectors.runtime.reuse import Reuse, window_for
 from detectors.runtime.stages import Ask, Stages
+from schemas.ages import plausible
 from schemas.statuses import Reason, Status
 
 _LOG_EVERY: Final = 1.0  # seconds without a death after which the next one is a line in the log
@@ -252,5 +253,7 @@ def _valid(answer: Answer) -> NDArray[np.bool_]:
     """Which rows have numbers wherever they are `scored`: (n,)."""
     with np.errstate(invalid="ignore"):
         valid: NDArray[np.bool_] = np.all((answer.probability >= 0) & (answer.probability <= 1), axis=1)
+    if answer.age is not None:
+        valid = plausible(answer.age)
     valid |= answer.status != Status.scored
     return valid

@@ -29,6 +29,10 @@ class TestLexicon(Conformance):
     spec = DetectorSpec("lexicon")
 
 
+class TestAge(Conformance):
+    spec = DetectorSpec("age")
+
+
 class TestNull(Conformance):
     spec = DetectorSpec("null")
 

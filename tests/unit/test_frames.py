@@ -12,6 +12,7 @@ from detectors.interface import Answer
 from detectors.items import Attachment, Items
 from detectors.runtime import frames
 from detectors.runtime.frames import BadAnswer, Kind, Splitter
+from schemas.ages import WIDTH, unknown
 from schemas.evidence import Evidence
 from schemas.statuses import Reason, Status
 
@@ -55,15 +56,17 @@ def test_items_come_out_as_they_went_in(rows: list[tuple[str, str, list[Attachme
 @given(rows=st.integers(1, 20), categories=st.integers(0, 5), seed=st.integers(0, 100), evidence=st.lists(EVIDENCE))
 def test_an_answer_comes_out_as_it_went_in(rows: int, categories: int, seed: int, evidence: list[Evidence]):
     random = np.random.default_rng(seed)
-    probability = random.random((rows, categories), np.float32)
-    probability[probability > 0.9] = np.nan
+    numbers = random.random((rows, categories or WIDTH), np.float32)  # without categories it estimates age
+    numbers[numbers > 0.9] = np.nan
     status, reason = random.choice(ANSWERED, rows), random.integers(0, 12, rows, np.uint8)
     request = one(frames.pack(Kind.score, 3, rows, 99))
     said = {rows - 1: evidence} if evidence else {}
-    sent = one(frames.encode_answer(request, categories, Answer(probability, status, reason, said), 0.25, 7))
+    whole = Answer.of(numbers, categories, status, reason, said)
+    sent = one(frames.encode_answer(request, categories, whole, 0.25, 7))
     assert (sent.detector, sent.rows, sent.task) == (3, rows, 99)
     answer, timing = frames.decode_answer(sent, categories)
-    np.testing.assert_array_equal(answer.probability, probability)
+    np.testing.assert_array_equal(answer.numbers, numbers)
+    assert answer.probability.shape == (rows, categories)
     np.testing.assert_array_equal(answer.status, status)
     np.testing.assert_array_equal(answer.reason, reason)
     assert {row: list(found) for row, found in answer.evidence.items()} == said
@@ -113,6 +116,14 @@ MALFORMED: list[tuple[Any, str]] = [
     (replace(GOOD, evidence={1: [Evidence("hate", 0.5, hash=b"f0")]}), "its hash is bytes"),  # type: ignore[arg-type]
     (replace(GOOD, evidence={1: [Evidence("hate", 0.5, frame=np.int64(3))]}), "its frame is int64"),  # type: ignore[arg-type]
 ]
+
+
+@pytest.mark.parametrize("age", [None, unknown(3), unknown(4)[:, 1:]])
+def test_without_categories_an_answer_is_of_age_or_none(age: Any):
+    request = one(frames.pack(Kind.score, 0, 4, 1))
+    answer = Answer(np.zeros((4, 0), np.float32), np.zeros(4, np.uint8), np.zeros(4, np.uint8), age=age)
+    with pytest.raises(BadAnswer, match="numbers of shape"):
+        frames.encode_answer(request, 0, answer, 0.0, 1)
 
 
 @pytest.mark.parametrize(("answer", "said"), MALFORMED, ids=[said for _, said in MALFORMED])

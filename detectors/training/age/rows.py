@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.age import cells
+from detectors.age.checking import readable, shown, unlike_kind
 from detectors.age.spec import OLDEST, Spec
 from detectors.age.table import Column, Table
 from detectors.training.age.parts import SMALL
@@ -15,7 +16,6 @@ from schemas.errors import UserMistake
 
 LEAST_ROWS: Final = 200
 LEAST_VERIFIED: Final = 1_500  # ages, where a column says which are: two thirds calibrate and test
-MOST_UNREADABLE: Final = 0.01  # of a column's values: more than that, and its kind is a mistake
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,10 +55,15 @@ def checked(table: Table, spec: Spec) -> Rows:
         raise UserMistake(f"{len(kept)} rows have an age in {spec.target.column}: at least {LEAST_ROWS} are needed")
     if len(np.unique(ages[kept])) == 1:
         raise UserMistake(f"column {spec.target.column}: every age is {ages[kept[0]]}, so there is nothing to learn")
-    table = _readable(table, spec)
+    table = readable(table, spec)
+    silent = list(_telling_nothing(table, spec))
+    if len(silent) == len(spec.signals):
+        raise UserMistake(
+            f"no signal tells one person from another: {silent[0].removesuffix(': the signal is left out')}"
+        )
     left_out = len(column) - len(kept)
     warnings = [f"{left_out} rows have no age in {spec.target.column} and are left out"] if left_out else []
-    warnings += [*_unlike_kind(table, spec), *_telling_nothing(table, spec), *_one_sided(ages[kept], spec)]
+    warnings += [*unlike_kind(table, spec), *silent, *_one_sided(ages[kept], spec)]
     return Rows(table.take(kept), ages[kept], tuple(warnings), _verified(table.take(kept), spec))
 
 
@@ -86,36 +91,10 @@ def _ages(column: Column, name: str) -> NDArray[np.int64]:
         others = int(wrong.sum()) - 1
         more = f" (and {others} more rows)" if others else ""
         raise UserMistake(
-            f"row {row + 1}, column {name}: {_shown(column, row)} is no age from 0 to {OLDEST}{more}; put it right, or "
+            f"row {row + 1}, column {name}: {shown(column, row)} is no age from 0 to {OLDEST}{more}; put it right, or "
             f"name the value under target.missing in the spec"
         )
     return np.where(column.present, np.floor(np.nan_to_num(found)), -1).astype(np.int64)
-
-
-def _readable(table: Table, spec: Spec) -> Table:
-    """Without values of another kind than the spec says, if they are few; UserMistake if they are many."""
-    columns = dict(table.columns)
-    for name, signal in spec.signals.items():
-        column = table[name].without(signal.missing)
-        bad = np.append(cells.unreadable(column, signal), False)[column.codes]
-        if bad.sum() > MOST_UNREADABLE * max(column.present.sum(), 1):
-            row = int(np.argmax(bad))
-            raise UserMistake(
-                f"row {row + 1}, column {name}: {_shown(column, row)} is no {signal.kind}, and "
-                f"{int(bad.sum()) - 1} more cells are none: name another kind in the spec, or the value under missing"
-            )
-        if name in columns:
-            columns[name] = column
-    return Table(columns, len(table))
-
-
-def _unlike_kind(table: Table, spec: Spec) -> Iterator[str]:
-    for name, signal in spec.signals.items():
-        bad = np.append(cells.unreadable(table[name], signal), False)[table[name].codes]
-        if bad.any():
-            row = int(np.argmax(bad))
-            said = f"{int(bad.sum())} cells are no {signal.kind} and count as missing"
-            yield f"column {name}: {said}, the first in row {row + 1}: {_shown(table[name], row)}"
 
 
 def _telling_nothing(table: Table, spec: Spec) -> Iterator[str]:
@@ -126,7 +105,7 @@ def _telling_nothing(table: Table, spec: Spec) -> Iterator[str]:
         elif not column.present.any():
             yield f"column {name} has no value: the signal is left out"
         elif column.present.all() and len(np.unique(column.codes)) == 1:
-            yield f"column {name} is {_shown(column, 0)} in every row: the signal is left out"
+            yield f"column {name} is {shown(column, 0)} in every row: the signal is left out"
 
 
 def _one_sided(ages: NDArray[np.int64], spec: Spec) -> Iterator[str]:
@@ -134,8 +113,3 @@ def _one_sided(ages: NDArray[np.int64], spec: Spec) -> Iterator[str]:
         if ages.min() >= gate or ages.max() < gate:
             side = "below" if ages.min() >= gate else "at or above"
             yield f"nobody in the table is {side} {gate}: that gate can be neither calibrated nor tested"
-
-
-def _shown(column: Column, row: int) -> str:
-    """A cell's value, short."""
-    return repr(str(column.values[column.codes[row]])[:40])
