@@ -14,7 +14,7 @@ from enforcement.ledger import standing
 from enforcement.ledger.fold import advanced
 from enforcement.ledger.settings import LedgerSettings
 from enforcement.ledger.state import AccountState, decode, encode
-from enforcement.ledger.view import view_of
+from enforcement.ledger.view import views_of
 from schemas import topics
 from schemas.actions import AccountAction
 
@@ -83,7 +83,7 @@ def _undecided(state: AccountState, as_of_ms: int, settings: LedgerSettings) -> 
     wanted = settings.age_assurance
     if wanted is None or not state.models:
         return False
-    seen = view_of(state, as_of_ms)
+    [seen] = views_of([state], as_of_ms)
     reach = seen.reach.get(wanted.detector, {}).get(wanted.gate)
     return not seen.verified and reach is not None and wanted.above <= reach <= wanted.below
 
