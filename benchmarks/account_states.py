@@ -4,8 +4,8 @@
 
 Fills one partition of moderation.account-state, and reads it as a worker does: with an empty store (cold), with a full
 one (warm), and with one that lacks the last 10,000 records. Accounts have one to five estimates. Then looks up batches
-of 1000 accounts at random, first with nothing of the store in memory, and works out on which side of three gates they are.
-On a broker of its own.
+of 1000 accounts at random, first with nothing of the store in memory, and works out on which side of three gates they
+are. On a broker of its own.
 """
 
 import argparse
