@@ -45,3 +45,9 @@ class Progress:
         self._stream.flush()
         self._shown = True
         self._next = now + (_EVERY_TERMINAL if self._terminal else _EVERY_LOG)
+
+
+def say(line: str) -> None:
+    """On a terminal each line takes the place of the one before."""
+    print(f"\r\033[K{line}" if sys.stderr.isatty() else line, end="" if sys.stderr.isatty() else "\n", file=sys.stderr)
+    sys.stderr.flush()

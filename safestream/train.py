@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from safestream.progress import say
 from schemas.errors import UserMistake
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -39,7 +40,7 @@ def text(
     from detectors.training.text import train  # noqa: PLC0415
 
     recipe = Recipe(phases=in_phases(rounds), seed=seed, leave_out=leave_out)
-    card = train(data or data_folder(), out, recipe, _say)
+    card = train(data or data_folder(), out, recipe, say)
     print(file=sys.stderr)
     for category, figures in card.evaluation["test"].items():
         print(f"{category:<12} ROC AUC {figures['roc_auc']['value']:.3f}  ECE {figures['ece']:.3f}")
@@ -63,7 +64,7 @@ def llm(
     from detectors.training.llm import train  # noqa: PLC0415 - torch takes seconds
     from detectors.training.llm_fit import Recipe  # noqa: PLC0415
 
-    card = train(data or data_folder(), out, Recipe(steps=steps, seed=seed), _say)
+    card = train(data or data_folder(), out, Recipe(steps=steps, seed=seed), say)
     print(file=sys.stderr)
     for category, figures in card.evaluation["test"].items():
         print(f"{category:<12} ROC AUC {figures['roc_auc']['value']:.3f}  ECE {figures['ece']:.3f}")
@@ -79,12 +80,12 @@ def age(
     spec: Annotated[Path, typer.Option(help="Feature spec in YAML: which column is what.")],
     out: Annotated[Path, typer.Option(help="The model directory to write.")] = Path("age-model"),
     head: Annotated[
-        str, typer.Option(help="What the network ends in: distribution, corn or mixture.")
+        str, typer.Option(help="What the network ends in: distribution, corn, mixture, or a classifier of age buckets.")
     ] = "distribution",
     members: Annotated[int, typer.Option(min=1, help="Networks whose answers are averaged: fewer is smaller.")] = 4,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 3,
     compare: Annotated[
-        bool, typer.Option("--compare", help="Also train the other heads, gradient boosting and a bucket classifier.")
+        bool, typer.Option("--compare", help="Also train the other heads and gradient boosting.")
     ] = False,
 ) -> None:
     """An age model from a table of your own: about a minute for 50,000 rows on one core."""
@@ -100,7 +101,7 @@ def age(
     chosen = next((each for each in HEADS if each == head), None)
     if chosen is None:
         raise UserMistake(f"--head {head}: it is one of {', '.join(HEADS)}")
-    card = train(table, read_spec(spec), out, Recipe(head=chosen, members=members, seed=seed), compare, _say)
+    card = train(table, read_spec(spec), out, Recipe(head=chosen, members=members, seed=seed), compare, say)
     print(file=sys.stderr)
     print("\n".join(lines(card.evaluation)))
     print(f"written to {out}")
@@ -113,9 +114,3 @@ def data_folder() -> Path:
     if not folder.is_dir():
         raise UserMistake("no data sets found: name their folder with --data or SAFESTREAM_DATA")
     return folder
-
-
-def _say(line: str) -> None:
-    """On a terminal each line takes the place of the one before."""
-    print(f"\r\033[K{line}" if sys.stderr.isatty() else line, end="" if sys.stderr.isatty() else "\n", file=sys.stderr)
-    sys.stderr.flush()

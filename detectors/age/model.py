@@ -43,6 +43,9 @@ class NetworkConfig(BaseModel):
     head: Head
     members: int = Field(gt=0)
     hidden: int = Field(gt=0)
+    borders: tuple[int, ...] = Field(
+        default=(), description="Of a classifier: the first age of each bucket but the first."
+    )
 
 
 class AgeConfig(BaseModel):
@@ -128,7 +131,8 @@ def estimator_of(config: AgeConfig, tensors: Mapping[str, Tensor]) -> Estimator:
         if isinstance(one, TextStatistics)
     }
     features = Features({name: config.spec.signals[name] for name in config.statistics}, config.statistics, texts)
-    network = AgeNetwork(features.width, config.network.head, config.network.members, config.network.hidden)
+    shape = config.network
+    network = AgeNetwork(features.width, shape.head, shape.members, shape.hidden, borders=shape.borders)
     own = {name.removeprefix("network."): one for name, one in tensors.items() if name.startswith("network.")}
     network.load_state_dict(own)
     familiar = Familiar(tensors["familiar.centre"].numpy(), tensors["familiar.directions"].numpy())

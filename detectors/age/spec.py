@@ -9,6 +9,7 @@
     declared: {column: declared_age, lies: 0.33}
     groups: {sex: category, ethnicity: tags}
     gates: [13, 16, 18]
+    buckets: [13, 16, 18, 25]
 
 A signal may be missing anywhere, in a cell or as a whole column; what stands in no spec is not read.
 """
@@ -78,6 +79,9 @@ class Declared(_Strict):
     weight: float = Field(
         default=30.0, ge=1, description="Most by which a declared age multiplies the odds of one age against another."
     )
+    weight_below: float = Field(
+        default=30.0, ge=1, description="The same of declared ages below 18, by which nobody gains anything."
+    )
 
 
 class About(_Strict):
@@ -87,6 +91,7 @@ class About(_Strict):
     summary: str = Field(default="", description="What the model is, in front of the signals that it reads.")
     licence: str = Field(default="As the table that it was trained on: say here what that allows.", min_length=1)
     origin: str = Field(default="", description="Where the table comes from.")
+    simulated: bool = Field(default=False, description="Nobody in the table is real: reports say so in the first line.")
     limits: tuple[str, ...] = Field(default=(), description="Weaknesses that the figures do not show.")
 
 
@@ -109,6 +114,12 @@ class Spec(_Strict):
     ] = Field(default={}, description="Columns that figures are split by, never an input: categories or tags.")
     account: str | None = Field(default=None, description="Column that joins several tables, one row an account.")
     gates: tuple[Annotated[int, Field(ge=1, le=OLDEST)], ...] = PUBLISHED
+    least_signals: int = Field(
+        default=1, ge=0, description="The model abstains from profiles with fewer; the declared age is not counted."
+    )
+    buckets: tuple[Annotated[int, Field(ge=1, le=OLDEST)], ...] = Field(
+        default=(13, 16, 18, 25), description="First age of each bucket but the first, for the head `classifier`."
+    )
     about: About = About()
 
     @model_validator(mode="after")
@@ -117,8 +128,9 @@ class Spec(_Strict):
         twice = sorted({name for name in named if named.count(name) > 1})
         if twice:
             raise ValueError(f"{', '.join(twice)}: a column has one role only (target, signal, declared or group)")
-        if list(self.gates) != sorted(set(self.gates)):
-            raise ValueError("gates must rise")
+        for name, rising in (("gates", self.gates), ("buckets", self.buckets)):
+            if list(rising) != sorted(set(rising)):
+                raise ValueError(f"{name} must rise")
         return self
 
     @property

@@ -11,6 +11,7 @@ from detectors.age.abstain import Why
 from detectors.age.model import AgeModel, open_model
 from detectors.age.spec import Noise
 from detectors.age.table import table_of
+from detectors.training.age.estimating import supported
 from detectors.training.age.fit import transition
 from detectors.training.age.train import train
 from schemas.errors import UserMistake
@@ -109,3 +110,21 @@ def test_noise_of_ages_is_spread_over_near_and_any_ages() -> None:
     assert np.allclose(table.sum(axis=1), 1)
     assert table[30, 60] == pytest.approx(0.1 / 4)
     assert table[30, 29] > table[30, 27] > table[30, 25]
+
+
+def test_a_classifier_knows_its_buckets_and_no_more(tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "t.csv", people(600))
+    signals = {name: SPEC.signals[name] for name in ("evenings", "topic")}
+    spec = SPEC.model_copy(update={"signals": signals, "declared": None})
+    train([table], spec, tmp_path / "old", QUICK.with_head("classifier"), compare=False, say=lambda _: None)
+    model = open_model(tmp_path / "old")
+    assert model.estimator.network.borders == (18, 25)  # too few are under 16 in the table
+    pmf = model.predict(table_of(people(300, seed=2))).pmf
+    inside = pmf[:, 18:25] / pmf[:, 18:25].sum(axis=1, keepdims=True)
+    assert np.nanstd(inside, axis=0).max() < 1e-5  # the same for everyone
+    assert np.nanstd(pmf[:, 18:25].sum(axis=1)) > 0.05
+
+
+def test_a_bucket_needs_people() -> None:
+    ages = np.r_[np.full(10, 12), np.full(100, 17), np.full(100, 40)]
+    assert supported((13, 16, 18, 25), ages) == (18,)

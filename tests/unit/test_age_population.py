@@ -79,12 +79,14 @@ def test_a_lie_goes_up_and_over_a_gate() -> None:
 
 
 def test_only_verified_ages_calibrate_and_test() -> None:
-    verified = np.random.default_rng(1).random(9_000) < 0.2
-    parts = split(9_000, 1, verified)
+    rng = np.random.default_rng(1)
+    verified, digests = rng.random(9_000) < 0.2, rng.integers(0, 2**64 - 1, 9_000, np.uint64)
+    parts = split(digests, verified)
     assert verified[parts.test].all()
     assert verified[parts.calibration].all()
     assert sorted([*parts.train, *parts.calibration, *parts.test]) == list(range(9_000))
-    assert len(parts.calibration) == verified.sum() // 3
+    assert len(parts.calibration) == pytest.approx(verified.sum() / 3, rel=0.1)
+    assert (digests[parts.test] < digests[parts.calibration].min()).all()
 
 
 def test_too_few_verified_ages_are_one_line() -> None:

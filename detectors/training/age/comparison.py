@@ -1,4 +1,4 @@
-"""Heads against each other, and against gradient boosting and a bucket classifier: calibrated and tested alike.
+"""Heads against each other, a bucket classifier among them, and gradient boosting: calibrated and tested alike.
 
 Each is given the same rows to learn from and the same to be calibrated on: Platt scaling at the gates, one conformal
 quantile for the intervals, the same risk control for the thresholds.
@@ -44,7 +44,6 @@ def contenders(spec: Spec, recipe: Recipe, gates: list[int]) -> Mapping[str, Con
     heads = {str(head): _of_head(spec, recipe, head, gates) for head in HEADS}
     return heads | {
         "gradient boosting": _of_rival(rivals.boosting, spec, gates),
-        "bucket classifier": _of_rival(rivals.buckets, spec, gates),
         "always the same": _of_rival(rivals.always, spec, gates),
     }
 

@@ -1,6 +1,6 @@
 """From rows to an estimator, and to a calibrated model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -12,7 +12,7 @@ from detectors.age.abstain import Familiar, Limits
 from detectors.age.distribution import off_centre, reaching
 from detectors.age.estimator import Estimates, Estimator, joined
 from detectors.age.features import Features, Matrix, emptied
-from detectors.age.model import AgeModel
+from detectors.age.model import AgeModel, Predictions
 from detectors.age.network import AgeNetwork
 from detectors.age.spec import PUBLISHED, Spec
 from detectors.training.age import intervals, thresholds
@@ -26,6 +26,7 @@ COVERAGE: Final = 0.9
 FAMILIAR: Final = 0.995  # share of people like those of the table whom the model answers
 _ROWS: Final = 20_000  # that say what is familiar
 _DIRECTIONS: Final = 32
+LEAST: Final = 30  # people in a bucket
 FOLDS: Final = 5  # that calibrate in a small table
 
 Say = Callable[[str], None]
@@ -35,8 +36,19 @@ def estimator_for(rows: Rows, spec: Spec, recipe: Recipe, say: Callable[[Progres
     """Learnt from all the rows."""
     features, condensed = learn(rows.table, rows.ages, spec)
     matrix = features.matrix(rows.table, condensed)
-    network = fit(matrix, rows.ages, rows.doubtful, features, spec.target.noise, recipe, say)
+    buckets = supported(spec.buckets, rows.ages) if recipe.head == "classifier" else ()
+    network = fit(matrix, rows.ages, rows.doubtful, features, spec.target.noise, recipe, say, buckets)
     return Estimator(spec, features, network, _familiar(network, matrix, features, recipe))
+
+
+def supported(buckets: Sequence[int], ages: NDArray[np.int64]) -> tuple[int, ...]:
+    """Of the first ages of buckets those that leave enough people in each."""
+    kept: tuple[int, ...] = ()
+    for border in buckets:
+        tried = (*kept, border)
+        if np.bincount(np.digitize(ages, tried), minlength=len(tried) + 1).min() >= LEAST:
+            kept = tried
+    return kept
 
 
 def calibrated(estimator: Estimator, rows: Rows, found: Estimates) -> AgeModel:
@@ -50,7 +62,9 @@ def calibrated(estimator: Estimator, rows: Rows, found: Estimates) -> AgeModel:
     ]
     usual = found.distance[np.isfinite(found.distance)]
     farthest = float(np.quantile(usual, FAMILIAR)) if len(usual) else 1.0
-    return AgeModel(estimator, reach, tuple(gates), Limits(distance=max(farthest, 1e-6)))
+    return AgeModel(
+        estimator, reach, tuple(gates), Limits(signals=estimator.spec.least_signals, distance=max(farthest, 1e-6))
+    )
 
 
 def of_other_folds(rows: Rows, spec: Spec, recipe: Recipe, whole: Estimator, say: Say) -> Estimates:
@@ -66,6 +80,15 @@ def of_other_folds(rows: Rows, spec: Spec, recipe: Recipe, whole: Estimator, say
     same = [replace(each, matrix=np.zeros((len(each.pmf), width), np.float32)) for each in found]
     ordered = joined(same).take(np.argsort(np.concatenate(places)))
     return replace(ordered, matrix=whole.features.matrix(rows.table))
+
+
+def on_folds(
+    estimator: Estimator, rows: Rows, found: Estimates, seed: int
+) -> Iterator[tuple[AgeModel, Predictions, NDArray[np.intp]]]:
+    """Fold by fold: the model as the other folds calibrate it, what it says of the fold, and the fold's rows."""
+    for others, fold in folds(len(rows), FOLDS, seed):
+        model = calibrated(estimator, rows.take(others), found.take(others))
+        yield model, model.calibrated(found.take(fold)), fold
 
 
 @torch.inference_mode()

@@ -7,7 +7,7 @@ signals are emptied at random, so that the network has learnt to answer whatever
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -64,13 +64,18 @@ def fit(
     noise: Noise,
     recipe: Recipe,
     say: Callable[[Progress], None],
+    buckets: Sequence[int] = (),
 ) -> AgeNetwork:
-    """The trained network. `matrix` (n, F), `ages` (n,), `doubtful` (n,) the ages with noise."""
+    """The trained network. `matrix` (n, F), `ages` (n,), `doubtful` (n,) the ages with noise.
+
+    `buckets`: of a classifier, the first age of each but the first.
+    """
     torch.manual_seed(recipe.seed)
     draw = torch.Generator().manual_seed(recipe.seed)
     x, y, doubt = torch.from_numpy(matrix), torch.from_numpy(ages), torch.from_numpy(doubtful).long()
-    network = AgeNetwork(x.shape[1], recipe.head, recipe.members, recipe.hidden, recipe.dropout)
-    told = torch.from_numpy(np.stack([transition(one, ages, recipe.smooth).T for one in (Noise(), noise)])).float()
+    network = AgeNetwork(x.shape[1], recipe.head, recipe.members, recipe.hidden, recipe.dropout, buckets)
+    smooth = 0.0 if recipe.head == "classifier" else recipe.smooth  # a classifier's borders are sharp
+    told = torch.from_numpy(np.stack([transition(one, ages, smooth).T for one in (Noise(), noise)])).float()
     network.start_at(torch.bincount(y, minlength=YEARS).float() / len(y))
     steps = int(np.clip(recipe.epochs * len(y) // recipe.batch, recipe.least_steps, recipe.most_steps))
     optimiser = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)

@@ -1,8 +1,7 @@
-"""What the network is measured against, on the same features: gradient boosting, and a classifier of age buckets.
+"""What the network is measured against, on the same features: gradient boosting, and one answer for everyone.
 
 Boosting: scikit-learn's histogram gradient boosting (Ke et al. 2017), a regressor for each of some quantiles, which
-make a distribution, and one classifier for each gate. The buckets are those that a moderation classifier has, as far as
-the table has people in them; within a bucket ages are spread as in the training part.
+make a distribution, and one classifier for each gate.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,9 +16,7 @@ from detectors.age.distribution import Floats
 from detectors.age.features import Matrix
 from detectors.age.spec import YEARS
 
-BORDERS: Final = (13, 16, 18, 25)
 QUANTILES: Final = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
-LEAST: Final = 30  # people in a bucket
 _SEED: Final = 4
 
 
@@ -47,20 +44,6 @@ def boosting(matrix: Matrix, ages: NDArray[np.int64], gates: Sequence[int]) -> R
     return Rival(pmf, lambda rows: np.column_stack([side(rows)[:, 1] for side in sides]))
 
 
-def buckets(matrix: Matrix, ages: NDArray[np.int64], gates: Sequence[int]) -> Rival:
-    """The classifier of buckets; a gate that is a border of theirs is read off exactly."""
-    borders = _borders(ages, gates)
-    classifier = _classifier(matrix, np.digitize(ages, borders))
-    within = np.zeros((len(borders) + 1, YEARS))
-    np.add.at(within, (np.digitize(ages, borders), ages), 1.0)
-    within /= within.sum(axis=1, keepdims=True)
-
-    def pmf(rows: Matrix) -> Floats:
-        return np.asarray(classifier(rows) @ within, np.float64)
-
-    return Rival(pmf, lambda rows: np.column_stack([pmf(rows)[:, gate:].sum(axis=1) for gate in gates]))
-
-
 def _classifier(matrix: Matrix, labels: NDArray[np.int64] | NDArray[np.bool_]) -> Callable[[Matrix], Floats]:
     """(n, labels) by rising label, which are 0, 1, … and all there; of labels that are all alike, certainty."""
     kinds = np.unique(labels.astype(np.int64))
@@ -71,16 +54,6 @@ def _classifier(matrix: Matrix, labels: NDArray[np.int64] | NDArray[np.bool_]) -
         max_iter=200, learning_rate=0.06, early_stopping=True, random_state=_SEED
     ).fit(matrix, labels.astype(np.int64))
     return lambda rows: np.asarray(found.predict_proba(rows), np.float64)
-
-
-def _borders(ages: NDArray[np.int64], gates: Sequence[int]) -> list[int]:
-    """As many as leave enough people in each bucket, gates first."""
-    kept: list[int] = []
-    for border in (*gates, *BORDERS):
-        counts = np.bincount(np.digitize(ages, sorted({*kept, border})), minlength=len(kept) + 2)
-        if border not in kept and counts.min() >= LEAST:
-            kept = sorted([*kept, border])
-    return kept
 
 
 def _from_quantiles(found: Floats) -> Floats:

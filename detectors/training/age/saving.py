@@ -33,7 +33,9 @@ def config_of(model: AgeModel) -> AgeConfig:
     return AgeConfig(
         spec=estimator.spec,
         statistics=dict(estimator.features.statistics),
-        network=NetworkConfig(head=network.head, members=network.members, hidden=network.width),
+        network=NetworkConfig(
+            head=network.head, members=network.members, hidden=network.width, borders=network.borders
+        ),
         reach=model.reach,
         gates=model.gates,
         limits=model.limits,

@@ -20,11 +20,11 @@ from detectors.age.spec import Spec
 from detectors.loading.base_models import sha256
 from detectors.training.age import intervals, saving
 from detectors.training.age.comparison import compared
-from detectors.training.age.estimating import FOLDS, Say, calibrated, estimator_for, of_other_folds
+from detectors.training.age.estimating import FOLDS, Say, calibrated, estimator_for, of_other_folds, on_folds
 from detectors.training.age.figures import Forecast, below_thresholds, by_group, figures, joined
 from detectors.training.age.fit import Progress, Recipe
 from detectors.training.age.groups import groups_of
-from detectors.training.age.parts import Parts, folds, split
+from detectors.training.age.parts import Parts, apart, digests_of, fingerprints, split
 from detectors.training.age.rows import Rows, checked
 from schemas.errors import UserMistake
 
@@ -39,7 +39,8 @@ def train(tables: Sequence[Path], spec: Spec, out: Path, recipe: Recipe, compare
     rows = checked(read(tables, spec), spec)
     for warning in rows.warnings:
         say(f"warning: {warning}")
-    parts = split(len(rows), recipe.seed, rows.verified)
+    digests = digests_of(rows.table, spec, recipe.seed)
+    parts = split(digests, rows.verified)
     say(
         f"{len(rows)} rows: {len(parts.train)} to train, {len(parts.calibration)} to calibrate, "
         f"{len(parts.test)} to test"
@@ -48,6 +49,9 @@ def train(tables: Sequence[Path], spec: Spec, out: Path, recipe: Recipe, compare
     if compare:
         evaluation["comparison"] = compared(rows, parts, spec, recipe, say)
     card = _card(model, rows, parts, evaluation, tables, recipe, out.name)
+    learnt = np.concatenate([parts.train, parts.calibration])
+    known = {"apart": apart(len(rows), rows.verified), "fingerprints": fingerprints(digests, learnt)}
+    card = card.model_copy(update={"training": card.training | known})
     saving.save(model, card, out)
     return card
 
@@ -64,9 +68,9 @@ def fitted(rows: Rows, parts: Parts, spec: Spec, recipe: Recipe, say: Say) -> tu
         return model, {"test": test, "width": _price(model, holding, held)}
     found = of_other_folds(training, spec, recipe, estimator, say)
     models, said, tested = [], [], []
-    for others, fold in folds(len(training), FOLDS, recipe.seed):
-        models.append(calibrated(estimator, training.take(others), found.take(others)))
-        said.append(models[-1].calibrated(found.take(fold)))
+    for by, answers, fold in on_folds(estimator, training, found, recipe.seed):
+        models.append(by)
+        said.append(answers)
         tested.append(training.take(fold))
     model = calibrated(estimator, training, found)
     test = evaluated(model, said, tested, models) | {"folds": FOLDS}
@@ -145,7 +149,8 @@ def _limits(model: AgeModel, parts: Parts) -> tuple[str, ...]:
             "Only some ages are verified: they calibrate and test, and the others are learnt from as doubtful."
         )
     if said := model.estimator.spec.declared:
-        found.append(f"A declared age multiplies the odds of one age against another by at most {said.weight:g}.")
+        most = f"{said.weight:g}, one below 18 by {said.weight_below:g}"
+        found.append(f"A declared age multiplies the odds of one age against another by at most {most}.")
     return tuple(found)
 
 
