@@ -6,7 +6,7 @@ expires or a birthday passes.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from enforcement.account_facts import AUTHOR, RECIPIENT, VERIFIED, AccountFacts, GateOutcome, Reading
 from enforcement.flips import FlipGuard
-from enforcement.ledger.state import NEVER, PARTS, decode
-from enforcement.ledger.view import BY_PROOF, UNKNOWN, AccountView, view_of
+from enforcement.ledger.state import NEVER, PARTS, AccountState, decode
+from enforcement.ledger.view import BY_PROOF, UNKNOWN, AccountView, views_of
 from enforcement.pack_model import AgeModel
 from enforcement.packs import Pack
 from schemas.columns import Events
@@ -54,12 +54,12 @@ class Accounts:
     def __init__(self, pack: Pack, states: States) -> None:
         age = pack.file.age
         self._gates = tuple(age.gates) if age else ()
-        self._models: tuple[AgeModel, ...] = () if age is None else (age, *([age.candidate] if age.candidate else []))
+        self._models = pack.age_models
         names: list[str | None] = [model.detector for model in self._models]
         self._names = ([*names, None][0], [None, *names][-1])  # by arm
         self._share = age.candidate.share if age and age.candidate else 0.0
         self._salt = f"{age.candidate.detector}/".encode() if age and age.candidate else b""
-        self.guard = FlipGuard(age.candidate.most_flips) if age and age.candidate else None
+        self.guard = FlipGuard(age.candidate.most_flips, decides=self._share > 0) if age and age.candidate else None
         self._states = states
         self._kept: dict[bytes | None, _Found] = {}
         self._kept_since = 0
@@ -100,8 +100,9 @@ class Accounts:
         """Write what is found into the columns. Each account is looked up once."""
         names = list(dict.fromkeys(name for *_, name in asked))
         values, caught_up = self._states.get([name.encode() for name in names])
+        self._work_out({value for value in values if value not in self._kept}, now_ms)
         found = {
-            name: (known := self._of(value, now_ms), ready and known.legible)
+            name: (known := self._kept[value], ready and known.legible)
             for name, value, ready in zip(names, values, caught_up, strict=True)
         }
         arms = self._arms(names, stopped=facts.stopped)
@@ -125,18 +126,17 @@ class Accounts:
             return dict.fromkeys(names, 0)
         return {name: int(bucket(self._salt, name) < self._share) for name in names}
 
-    def _of(self, value: bytes | None, now_ms: int) -> _Found:
-        found = self._kept.get(value)
-        if found is None:
-            found = self._kept[value] = self._worked_out(value, now_ms)
-        return found
+    def _work_out(self, values: Collection[bytes | None], now_ms: int) -> None:
+        """Keep what states say. One that can't be read, by whomever it was written, says nothing."""
+        states = {value: _decoded(value) for value in values}
+        legible = {value: state for value, state in states.items() if state}
+        views = dict(zip(legible, views_of(list(legible.values()), now_ms), strict=True))
+        for value, state in states.items():
+            self._kept[value] = self._found(
+                state, views.get(value, UNKNOWN), legible=value is None or state is not None
+            )
 
-    def _worked_out(self, value: bytes | None, now_ms: int) -> _Found:
-        try:
-            state = decode(value) if value is not None else None
-            view = view_of(state, now_ms) if state else UNKNOWN
-        except (Poison, ValueError):  # written by a newer Safestream, or by nobody: nothing is known
-            state, view = None, UNKNOWN
+    def _found(self, state: AccountState | None, view: AccountView, *, legible: bool) -> _Found:
         sides = [[_side(view, model, gate) for gate in self._gates] for model in self._models]
         bits = np.array([[side for side, _ in row] for row in sides] or [[]], np.uint8)[[0, -1]]
         reached = bits == GateOutcome.reached
@@ -150,10 +150,17 @@ class Accounts:
             tuple(dict.fromkeys(said)),
             view.strikes,
             tuple((topic, mark) for topic in PARTS if (mark := state.marks.of(topic)) != NEVER) if state else (),
-            value is None or state is not None,
+            legible,
             len(self._models) > 1 and bool((bits != GateOutcome.unknown).any()),
             bool((reached[0] != reached[1]).any()),
         )
+
+
+def _decoded(value: bytes | None) -> AccountState | None:
+    try:
+        return None if value is None else decode(value)
+    except (Poison, ValueError):
+        return None
 
 
 def bucket(salt: bytes, account: str) -> float:

@@ -25,8 +25,14 @@ class FlipGuard:
         stopped: whether the candidate decides for nobody any more.
     """
 
-    def __init__(self, most: float) -> None:
-        """`most`: the largest share of flips that is allowed, 0 to 1."""
+    def __init__(self, most: float, *, decides: bool) -> None:
+        """Nothing is compared yet.
+
+        Args:
+            most: the largest share of flips that is allowed, 0 to 1.
+            decides: whether the candidate decides for anybody; else it is compared, and there is nothing to stop.
+        """
+        self._decides = decides
         self.compared = self.flipped = 0
         self.stopped = False
         self._most = most
@@ -46,7 +52,7 @@ class FlipGuard:
             gone, differed = self._batches.popleft()
             self._seen -= gone
             self._differed -= differed
-        if not self.stopped and self._seen >= LEAST and self._differed > self._most * self._seen:
+        if self._decides and not self.stopped and self._seen >= LEAST and self._differed > self._most * self._seen:
             self.stopped = True
             share = round(self._differed / self._seen, 4)
             _log.error("the candidate's ages decide for nobody: they change too much", share=share, most=self._most)

@@ -138,7 +138,7 @@ class Features:
     @property
     def indicators(self) -> NDArray[np.int64]:
         """(S,) the column of each signal's indicator."""
-        return np.cumsum([one.width + 1 for one in self.statistics.values()]) - 1
+        return np.cumsum([one.width + 1 for one in self.statistics.values()], dtype=np.int64) - 1
 
     def matrix(self, table: Table, condensed: Mapping[str, Matrix] | None = None) -> Matrix:
         """(n, F). `condensed`: in training, what was made of texts by models that had not seen them."""

@@ -30,6 +30,8 @@ def opened(paths: Sequence[Path], spec: Spec) -> tuple[Table, list[str]]:
     absent = [name for name in wanted if name not in table.columns]
     if len(absent) == len(wanted):
         raise UserMistake(f"{paths[0]}: none of the columns that the model reads is there: {', '.join(wanted[:20])}")
+    if not len(table):
+        raise UserMistake(f"{paths[0]}: no rows")
     table = readable(table, spec)
     warnings = [f"columns {', '.join(absent)} are not in the table: missing in every row"] if absent else []
     return table, [*warnings, *unlike_kind(table, spec)]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enforcement.ledger.state import DayEstimate
-from schemas.ages import YEARS
+from schemas.ages import GATES, YEARS
 
 CORRELATION: Final = 0.9  # r: nine tenths of an error come again in the next estimate
 HALF_LIFE_DAYS: Final = 90.0  # an estimate so much older than the newest weighs half
@@ -28,27 +28,32 @@ _AGES: Final = np.arange(YEARS)
 Floats = NDArray[np.float64]
 
 
-def fused(days: Sequence[DayEstimate], as_of_ms: int) -> Floats:
-    """(121,) P(age in completed years at the moment), of one model's estimates, of which there is at least one."""
-    logs = np.log(_moved(days, as_of_ms))
-    weights = _weights(days)
-    worth = weights.sum() ** 2 / (weights**2).sum()
+def fused(accounts: Sequence[Sequence[DayEstimate]], as_of_ms: int) -> Floats:
+    """(n, 121) P(age in completed years at the moment), each of one model's one or more estimates."""
+    days = [day for each in accounts for day in each]
+    lengths = np.array([len(each) for each in accounts])
+    starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
+    weights = _weights(days, starts, lengths)
+    total = np.add.reduceat(weights, starts)
+    worth = total**2 / np.add.reduceat(weights**2, starts)
     worth /= 1 + (worth - 1) * CORRELATION
-    pooled = worth * (weights / weights.sum()) @ logs
-    found = np.exp(pooled - pooled.max())
-    return np.asarray(found / found.sum(), np.float64)
+    logs = np.log(_moved(days, as_of_ms)) * (weights * np.repeat(worth / total, lengths))[:, None]
+    pooled = np.add.reduceat(logs, starts)
+    found = np.exp(pooled - pooled.max(axis=1, keepdims=True))
+    return np.asarray(found / found.sum(axis=1, keepdims=True), np.float64)
 
 
-def _weights(days: Sequence[DayEstimate]) -> Floats:
-    """(n,) by age."""
+def _weights(days: Sequence[DayEstimate], starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> Floats:
+    """(days,) by age; each account's days begin at its start."""
     times = np.array([each.estimated_at for each in days], np.float64)
-    return np.asarray(0.5 ** ((times.max() - times) / _DAY_MS / HALF_LIFE_DAYS), np.float64)
+    newest = np.repeat(np.maximum.reduceat(times, starts), lengths)
+    return np.asarray(0.5 ** ((newest - times) / _DAY_MS / HALF_LIFE_DAYS), np.float64)
 
 
 def _moved(days: Sequence[DayEstimate], as_of_ms: int) -> Floats:
     """(n, 121) distributions of the age at the moment, none of it 0."""
-    pmf = np.array([_pmf(each) for each in days])
-    years = np.clip([(as_of_ms - each.event_time) / _YEAR_MS for each in days], 0, YEARS - 1)
+    pmf = _pmfs(days)
+    years = np.clip((as_of_ms - np.array([each.event_time for each in days])) / _YEAR_MS, 0, YEARS - 1)
     whole = np.floor(years).astype(int)
     part = (years - whole)[:, None]
     moved = (1 - part) * _shifted(pmf, whole) + part * _shifted(pmf, whole + 1)
@@ -63,11 +68,14 @@ def _shifted(pmf: Floats, years: NDArray[np.int64]) -> Floats:
     return found
 
 
-def _pmf(day: DayEstimate) -> Floats:
-    found = np.zeros(YEARS)
-    logs = np.frombuffer(day.log_pmf, ">u2") / -2048.0
-    found[day.first : day.first + len(logs)] = np.exp(logs)
-    return np.asarray(found / found.sum(), np.float64)
+def _pmfs(days: Sequence[DayEstimate]) -> Floats:
+    """(n, 121) as they were estimated."""
+    steps = np.full((len(days), YEARS), np.inf)
+    for row, day in zip(steps, days, strict=True):
+        said = np.frombuffer(day.log_pmf, ">u2")
+        row[day.first : day.first + len(said)] = said
+    found = np.exp(steps / -2048.0)
+    return np.asarray(found / found.sum(axis=1, keepdims=True), np.float64)
 
 
 def between(pmf: Floats, fewest: int, most: int) -> Floats | None:
@@ -77,6 +85,6 @@ def between(pmf: Floats, fewest: int, most: int) -> Floats | None:
     return np.asarray(inside / mass, np.float64) if mass > 0 else None
 
 
-def reaching(pmf: Floats, gate: int) -> float:
-    """P(age ≥ gate)."""
-    return float(pmf[gate:].sum().clip(0.0, 1.0))
+def reaching(pmf: Floats) -> dict[int, float]:
+    """Gate → P(age ≥ gate)."""
+    return {gate: min(1.0, float(pmf[gate:].sum())) for gate in GATES}

@@ -1,11 +1,11 @@
 """What the state of an account says at a moment: expiry and birthdays are worked out here, when it is read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from enforcement.ledger.births import bounds, proof
-from enforcement.ledger.posterior import between, fused, reaching
+from enforcement.ledger.posterior import Floats, between, fused, reaching
 from enforcement.ledger.standing import strikes
 from enforcement.ledger.state import AccountState, DayEstimate, decode
 from schemas.ages import GATES
@@ -34,13 +34,23 @@ def view(value: bytes | None, as_of_ms: int) -> AccountView:
     """The view of a state's bytes; of no state nothing is known.
 
     Raises:
-        Poison, ValueError: the bytes are no state.
+        ValueError: the bytes are no state.
     """
-    return UNKNOWN if value is None else view_of(decode(value), as_of_ms)
+    return UNKNOWN if value is None else views_of([decode(value)], as_of_ms)[0]
 
 
-def view_of(state: AccountState, as_of_ms: int) -> AccountView:
-    """The view of a state."""
+def views_of(states: Sequence[AccountState], as_of_ms: int) -> list[AccountView]:
+    """The views of many states; their distributions are worked out together."""
+    models = [_newest_models(state, as_of_ms) for state in states]
+    days = [each for found in models for each in found.values()]
+    pmfs = iter(fused(days, as_of_ms) if days else ())
+    return [
+        _view(state, {detector: next(pmfs) for detector in found}, as_of_ms)
+        for state, found in zip(states, models, strict=True)
+    ]
+
+
+def _view(state: AccountState, pmfs: Mapping[str, Floats], as_of_ms: int) -> AccountView:
     proven = proof(state.ages, as_of_ms)
     reach: dict[str, Mapping[int, float]] = {}
     within = None
@@ -48,11 +58,10 @@ def view_of(state: AccountState, as_of_ms: int) -> AccountView:
         within = fewest, most = bounds(proven, as_of_ms)
         decided = {gate: float(fewest >= gate) for gate in GATES if fewest >= gate or most < gate}
         reach[BY_PROOF] = decided
-    for detector, days in _newest_models(state, as_of_ms).items():
-        pmf = fused(days, as_of_ms)
+    for detector, pmf in pmfs.items():
         inside = pmf if within is None else between(pmf, *within)
         if inside is not None:
-            reach[detector] = {gate: reaching(inside, gate) for gate in GATES}
+            reach[detector] = reaching(inside)
     return AccountView(
         reach=reach,
         verified=proven is not None,

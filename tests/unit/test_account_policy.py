@@ -25,6 +25,7 @@ from enforcement.located_yaml import Mistakes
 from enforcement.pack_cases import run_cases
 from enforcement.packs import Pack, load_pack
 from safestream.cli import run
+from schemas.errors import UserMistake
 from schemas.statuses import Status
 from tests.decided_batches import CLUSTER, COLUMNS, DECISION, LEAF, NOW_MS, SCHEMAS, events, scores, versions
 from tests.ledger_records import START, Record, estimate, proven
@@ -234,6 +235,7 @@ def test_the_share_is_of_the_accounts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("share", [0, 1])
 def test_the_guard_stops_a_candidate_that_changes_too_much(tmp_path: Path, share: float) -> None:
+    """One that decides for nobody yet is only counted."""
     pack = pack_in(tmp_path, PACK + CANDIDATE % share)
     known = Known(candidate_states(LEAST, LEAST // 10))
     one = judge(pack, known)
@@ -241,12 +243,12 @@ def test_the_guard_stops_a_candidate_that_changes_too_much(tmp_path: Path, share
     first = one.judge(taken, given_scores, START)
     guard = one.flips
     assert guard
-    assert (guard.compared, guard.flipped, guard.stopped) == (LEAST, LEAST // 10, True)
+    assert (guard.compared, guard.flipped, guard.stopped) == (LEAST, LEAST // 10, bool(share))
     then = one.judge(taken, given_scores, START)
     assert (first.actions > 0).sum() == (LEAST // 10 if share else 0)
-    assert not then.actions.any()
+    assert not then.actions.any()  # as the model in force says
     leaf = fastavro.schemaless_reader(io.BytesIO(bytes(96) + then.leaf_bodies[0]), LEAF.parsed, None)["decision"]
-    assert leaf["candidate_stopped"]
+    assert leaf["candidate_stopped"] == bool(share)
 
 
 def test_a_guard_lets_a_candidate_through_that_changes_little(tmp_path: Path) -> None:
@@ -302,6 +304,13 @@ def test_what_is_wrong_with_a_pack_is_said_with_its_place(tmp_path: Path, old: s
 def test_a_candidate_must_be_comparable(tmp_path: Path, candidate: str, said: str) -> None:
     with pytest.raises(Mistakes, match=said):
         pack_in(tmp_path, f"{PACK}  candidate: {candidate}\n")
+
+
+def test_gates_are_for_one_version_of_a_model(tmp_path: Path) -> None:
+    pack = pack_in(tmp_path, PACK + "  model_version: 0123456789abcdef\n")
+    with pytest.raises(UserMistake, match="a gate of the section 'age' is for version 0123456789abcdef"):
+        Policy(pack, COLUMNS, ("text", "lexicon", "age"), (*versions(("text", "lexicon")), "another"))
+    assert Policy(pack.unbound(), COLUMNS, ("text", "lexicon", "age"), (*versions(("text", "lexicon")), "another"))
 
 
 CASES = """

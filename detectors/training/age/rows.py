@@ -56,9 +56,14 @@ def checked(table: Table, spec: Spec) -> Rows:
     if len(np.unique(ages[kept])) == 1:
         raise UserMistake(f"column {spec.target.column}: every age is {ages[kept[0]]}, so there is nothing to learn")
     table = readable(table, spec)
+    silent = list(_telling_nothing(table, spec))
+    if len(silent) == len(spec.signals):
+        raise UserMistake(
+            f"no signal tells one person from another: {silent[0].removesuffix(': the signal is left out')}"
+        )
     left_out = len(column) - len(kept)
     warnings = [f"{left_out} rows have no age in {spec.target.column} and are left out"] if left_out else []
-    warnings += [*unlike_kind(table, spec), *_telling_nothing(table, spec), *_one_sided(ages[kept], spec)]
+    warnings += [*unlike_kind(table, spec), *silent, *_one_sided(ages[kept], spec)]
     return Rows(table.take(kept), ages[kept], tuple(warnings), _verified(table.take(kept), spec))
 
 
