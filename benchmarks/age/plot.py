@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any, Final
 
+from evaluation.age.plots import ticks
+
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 360, 250, 54, 34, 44
 _WAYS: Final = ("classifier", "regressor", "reweighted", "group DRO", "calibrated by group")
 _STYLE: Final = """
@@ -50,13 +52,13 @@ def _panel(ways: Mapping[str, Any], age: str, column: str, left: float, top: flo
     bottom = top + _HEIGHT - _BOTTOM
     parts = [f'<text class="t" x="{left + _LEFT}" y="{top + 20}">{escape(column)}, gate at {age}</text>']
     parts += [
-        f'<line class="g" x1="{x(0)}" x2="{x(most)}" y1="{y(at)}" y2="{y(at)}"/>'
-        f'<text x="{x(0) - 6}" y="{y(at) + 4}" text-anchor="end">{100 * at:.0f} %</text>'
-        for at in (low + 0.01, (low + high) / 2, high - 0.01)
+        f'<line class="g" x1="{x(0)}" x2="{x(most)}" y1="{y(at / 100)}" y2="{y(at / 100)}"/>'
+        f'<text x="{x(0) - 6}" y="{y(at / 100) + 4}" text-anchor="end">{at:g} %</text>'
+        for at in ticks(100 * low, 100 * high, 4)
     ]
     parts += [
-        f'<text x="{x(at * most)}" y="{bottom + 15}" text-anchor="middle">{100 * at * most:.1f}</text>'
-        for at in (0, 0.25, 0.5, 0.75, 0.95)
+        f'<text x="{x(at / 100)}" y="{bottom + 15}" text-anchor="middle">{at:g}</text>'
+        for at in ticks(0, 100 * most, 4)
     ]
     parts.append(
         f'<text class="n" x="{x(most / 2)}" y="{bottom + 32}" text-anchor="middle">gap in stopped, points</text>'
