@@ -54,7 +54,7 @@ class Accounts:
     def __init__(self, pack: Pack, states: States) -> None:
         age = pack.file.age
         self._gates = tuple(age.gates) if age else ()
-        self._models: tuple[AgeModel, ...] = () if age is None else (age, *([age.candidate] if age.candidate else []))
+        self._models = pack.age_models
         names: list[str | None] = [model.detector for model in self._models]
         self._names = ([*names, None][0], [None, *names][-1])  # by arm
         self._share = age.candidate.share if age and age.candidate else 0.0

@@ -139,7 +139,7 @@ class Policy:
         One that nobody here has, so that it has no version, is waited for.
         """
         name = self.detectors[detector]
-        if name in pack.age_detectors:
+        if name in {model.detector for model in pack.age_models}:
             return False
         return detector in self._detector_of or not self.versions[detector] or name in pack.named_detectors
 

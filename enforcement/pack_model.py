@@ -165,6 +165,9 @@ class AgeModel(_Part):
     gates: dict[Gate, Annotated[float, Field(gt=0, le=1)]] = Field(
         min_length=1, description="Age → P(age ≥ it) from which on an account has reached it, as the model's card says."
     )
+    model_version: Version | None = Field(
+        default=None, description="The version of that detector's model that the gates are for; null: any."
+    )
 
 
 class Candidate(AgeModel):

@@ -12,7 +12,7 @@ from typing import Final, Self
 from pydantic import ValidationError
 
 from enforcement.located_yaml import Document, Mistakes, Problem
-from enforcement.pack_model import Asking, Band, PackFile, Rule
+from enforcement.pack_model import Age, AgeModel, Asking, Band, PackFile, Rule
 from schemas.actions import Action
 from schemas.errors import UserMistake
 
@@ -39,7 +39,7 @@ class Pack:
 
     @property
     def bound(self) -> Iterator[tuple[str, str, str]]:
-        """What belongs to one version of a model: a threshold or a band in words, its detector, the version."""
+        """What belongs to one version of a model: a threshold, a band or a gate in words, its detector, the version."""
         for name, threshold in self.file.thresholds.items():
             if threshold.detector and threshold.model_version:
                 yield f"the threshold {name!r}", threshold.detector, threshold.model_version
@@ -47,6 +47,9 @@ class Pack:
             for band in asking.unsure:
                 if band.model_version:
                     yield f"a band in which {name!r} is asked", band.detector, band.model_version
+        for model in self.age_models:
+            if model.model_version:
+                yield "a gate of the section 'age'", model.detector, model.model_version
 
     @property
     def versions(self) -> dict[str, str]:
@@ -54,10 +57,10 @@ class Pack:
         return {detector: version for _, detector, version in self.bound}
 
     @property
-    def age_detectors(self) -> tuple[str, ...]:
+    def age_models(self) -> tuple[AgeModel, ...]:
         """Whose estimates of ages count, or may count: the one in force, then the candidate."""
         age = self.file.age
-        return () if age is None else (age.detector, *([age.candidate.detector] if age.candidate else []))
+        return () if age is None else (age, *([age.candidate] if age.candidate else []))
 
     @property
     def named_detectors(self) -> frozenset[str]:
@@ -79,7 +82,8 @@ class Pack:
         """The same for whatever versions of the models: thresholds and bands as they are."""
         free = {name: each.model_copy(update={"model_version": None}) for name, each in self.file.thresholds.items()}
         asking = {name: each.model_copy(update={"unsure": _free(each)}) for name, each in self.file.detectors.items()}
-        return replace(self, file=self.file.model_copy(update={"thresholds": free, "detectors": asking}))
+        update = {"thresholds": free, "detectors": asking, "age": _any_model(self.file.age)}
+        return replace(self, file=self.file.model_copy(update=update))
 
     def on_missing(self, detector: str, status: str) -> Action:
         """What a score means that is not there; `hold` where the pack does not say."""
@@ -111,6 +115,13 @@ def load_pack(folder: Path = DEFAULT) -> Pack:
 
 def _free(asking: Asking) -> tuple[Band, ...]:
     return tuple(band.model_copy(update={"model_version": None}) for band in asking.unsure)
+
+
+def _any_model(age: Age | None) -> Age | None:
+    if age is None:
+        return None
+    candidate = age.candidate and age.candidate.model_copy(update={"model_version": None})
+    return age.model_copy(update={"model_version": None, "candidate": candidate})
 
 
 def sentence(place: tuple[str | int, ...], message: str) -> str:

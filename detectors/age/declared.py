@@ -5,7 +5,8 @@
 L is stated, not learnt, because in tables whose ages are verified the declared ones are too honest: with a share
 `denials` a declared age says nothing (any age is as likely), of those below a gate a share `lies` declare an age from
 the gate they want to pass up, mostly just above it, and the others their own within a normal error. Whatever comes of
-that, no declared age multiplies the odds of one age against another by more than `weight`.
+that, no declared age multiplies the odds of one age against another by more than `weight`; one below 18 by no more
+than `weight_below`.
 
 The shares are assumptions. Ofcom (Children's Online User Ages, 2022): of those aged 8 to 17 with a profile, 32 % have
 one with an adult age; of those aged 8 to 12, 60 % one with an age of 13 or more.
@@ -37,7 +38,8 @@ def likelihood(said: Declared) -> Floats:
     share = np.where(years < max(PUBLISHED), said.lies, 0.0)
     told = (1 - share) * honest + share * lied
     found = (1 - said.denials) * told + said.denials / YEARS
-    return np.asarray(np.maximum(found, found.max(axis=1, keepdims=True) / said.weight), np.float64)
+    weight = np.where(years < max(PUBLISHED), said.weight_below, said.weight)[:, None]
+    return np.asarray(np.maximum(found, found.max(axis=1, keepdims=True) / weight), np.float64)
 
 
 def ages_of(column: Column, said: Declared) -> NDArray[np.int64]:

@@ -79,6 +79,9 @@ class Declared(_Strict):
     weight: float = Field(
         default=30.0, ge=1, description="Most by which a declared age multiplies the odds of one age against another."
     )
+    weight_below: float = Field(
+        default=30.0, ge=1, description="The same of declared ages below 18, by which nobody gains anything."
+    )
 
 
 class About(_Strict):
@@ -111,6 +114,9 @@ class Spec(_Strict):
     ] = Field(default={}, description="Columns that figures are split by, never an input: categories or tags.")
     account: str | None = Field(default=None, description="Column that joins several tables, one row an account.")
     gates: tuple[Annotated[int, Field(ge=1, le=OLDEST)], ...] = PUBLISHED
+    least_signals: int = Field(
+        default=1, ge=0, description="The model abstains from profiles with fewer; the declared age is not counted."
+    )
     buckets: tuple[Annotated[int, Field(ge=1, le=OLDEST)], ...] = Field(
         default=(13, 16, 18, 25), description="First age of each bucket but the first, for the head `classifier`."
     )

@@ -140,7 +140,9 @@ def _latest_days(days: list[DayEstimate]) -> tuple[DayEstimate, ...]:
 
 def _input(state: AccountState, record: Mapping[str, Any], settings: LedgerSettings) -> AccountState:
     decided, sequence = int(record["decided_at"]), int(record["sequence"])
-    weight = 0 if record["degraded"] else settings.weight(record["action"], record["category"])
+    # Without a category a rule asked about the account alone: being 15, or having been warned, is no offence.
+    blameless = record["degraded"] or record["category"] is None
+    weight = 0 if blameless else settings.weight(record["action"], record["category"])
     if not weight and not sequence:
         return state  # counts nothing, and takes nothing back
     offence = f"{record['content_type']}\0{record['content_id']}\0{record.get('revision') or 0}\0{record['rule']}"

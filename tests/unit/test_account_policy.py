@@ -25,6 +25,7 @@ from enforcement.located_yaml import Mistakes
 from enforcement.pack_cases import run_cases
 from enforcement.packs import Pack, load_pack
 from safestream.cli import run
+from schemas.errors import UserMistake
 from schemas.statuses import Status
 from tests.decided_batches import CLUSTER, COLUMNS, DECISION, LEAF, NOW_MS, SCHEMAS, events, scores, versions
 from tests.ledger_records import START, Record, estimate, proven
@@ -303,6 +304,13 @@ def test_what_is_wrong_with_a_pack_is_said_with_its_place(tmp_path: Path, old: s
 def test_a_candidate_must_be_comparable(tmp_path: Path, candidate: str, said: str) -> None:
     with pytest.raises(Mistakes, match=said):
         pack_in(tmp_path, f"{PACK}  candidate: {candidate}\n")
+
+
+def test_gates_are_for_one_version_of_a_model(tmp_path: Path) -> None:
+    pack = pack_in(tmp_path, PACK + "  model_version: 0123456789abcdef\n")
+    with pytest.raises(UserMistake, match="a gate of the section 'age' is for version 0123456789abcdef"):
+        Policy(pack, COLUMNS, ("text", "lexicon", "age"), (*versions(("text", "lexicon")), "another"))
+    assert Policy(pack.unbound(), COLUMNS, ("text", "lexicon", "age"), (*versions(("text", "lexicon")), "another"))
 
 
 CASES = """

@@ -137,6 +137,7 @@ def test_a_later_decision_of_the_same_event_replaces_the_earlier():
 
 def test_what_was_decided_on_less_than_was_asked_for_says_nothing_about_the_account():
     assert strikes(restricted(degraded=True)) == 0.0
+    assert strikes(restricted(category=None)) == 0.0  # an age gate or a former strike is no offence
 
 
 def test_weights_come_from_the_settings_and_are_told_by_the_state():

@@ -62,7 +62,9 @@ def calibrated(estimator: Estimator, rows: Rows, found: Estimates) -> AgeModel:
     ]
     usual = found.distance[np.isfinite(found.distance)]
     farthest = float(np.quantile(usual, FAMILIAR)) if len(usual) else 1.0
-    return AgeModel(estimator, reach, tuple(gates), Limits(distance=max(farthest, 1e-6)))
+    return AgeModel(
+        estimator, reach, tuple(gates), Limits(signals=estimator.spec.least_signals, distance=max(farthest, 1e-6))
+    )
 
 
 def of_other_folds(rows: Rows, spec: Spec, recipe: Recipe, whole: Estimator, say: Say) -> Estimates:

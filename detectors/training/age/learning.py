@@ -23,6 +23,7 @@ from detectors.age.features import (
 from detectors.age.spec import Kind, Signal, Spec
 from detectors.age.table import Column, Table
 from detectors.age.words import BUCKETS, Bags, Texts, bags_of, length, normalised, weighed
+from schemas.errors import UserMistake
 
 LANDMARKS: Final = 128
 BINS: Final = 8
@@ -40,7 +41,7 @@ _Learnt = NumberStatistics | FlagStatistics | WordStatistics
 def learn(table: Table, ages: NDArray[np.int64], spec: Spec) -> tuple[Features, dict[str, Matrix]]:
     """Features, and for each text signal what models of the other folds make of each row's text (n, outputs).
 
-    A signal that says the same everywhere, or nothing, is left out.
+    A signal that says the same everywhere, or nothing, is left out; UserMistake if none remains.
     """
     statistics: dict[str, NumberStatistics | FlagStatistics | WordStatistics | TextStatistics] = {}
     texts: dict[str, Texts] = {}
@@ -52,6 +53,8 @@ def learn(table: Table, ages: NDArray[np.int64], spec: Spec) -> tuple[Features, 
             statistics[name] = TextStatistics(outputs=condensed[name].shape[1])
         elif signal.kind != "text" and (found := _statistics(column, signal)):
             statistics[name] = found
+    if not statistics:
+        raise UserMistake("no signal says anything: each is missing, or the same, in every row")
     return Features({name: spec.signals[name] for name in statistics}, statistics, texts), condensed
 
 

@@ -149,7 +149,8 @@ def _limits(model: AgeModel, parts: Parts) -> tuple[str, ...]:
             "Only some ages are verified: they calibrate and test, and the others are learnt from as doubtful."
         )
     if said := model.estimator.spec.declared:
-        found.append(f"A declared age multiplies the odds of one age against another by at most {said.weight:g}.")
+        most = f"{said.weight:g}, one below 18 by {said.weight_below:g}"
+        found.append(f"A declared age multiplies the odds of one age against another by at most {most}.")
     return tuple(found)
 
 
