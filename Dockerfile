@@ -6,7 +6,7 @@ COPY requirements/uv.txt requirements/runtime.txt /tmp/requirements/
 RUN python -m venv /tmp/uv \
  && /tmp/uv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/requirements/uv.txt \
  && /tmp/uv/bin/uv venv --quiet --python python3.11 /opt/safestream/environment \
- && /tmp/uv/bin/uv pip install --quiet --no-cache --require-hashes --compile-bytecode \
+ && /tmp/uv/bin/uv pip install --quiet --no-cache --no-deps --require-hashes --compile-bytecode \
       --python /opt/safestream/environment/bin/python -r /tmp/requirements/runtime.txt \
  && rm -rf /tmp/uv /tmp/requirements
 
@@ -24,7 +24,8 @@ ENV PATH=/opt/safestream/environment/bin:$PATH \
 
 RUN printf '#!/bin/sh\nexec python -m safestream "$@"\n' > /usr/local/bin/safestream \
  && chmod 755 /usr/local/bin/safestream \
- && useradd --system --uid 10001 --create-home --home-dir /home/safestream safestream
+ && useradd --system --uid 10001 --create-home --home-dir /home/safestream safestream \
+ && install --directory --owner safestream /var/lib/safestream/ledger
 USER safestream
 WORKDIR /home/safestream
 

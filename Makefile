@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format faults bench-stream bench-detectors train train-age-demo lock clean
+.PHONY: help setup demo test lint format faults faults-ledger bench-ledger bench-stream bench-detectors train train-age-demo lock clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ faults: setup  ## Workers and broker killed at random under 200,000 events, then
 	@$(PY) -m stream.local_broker
 	@$(PY) -m tests.fault.run $(if $(SEED),--seed $(SEED)) $(ARGS)
 
+faults-ledger: setup  ## The account ledger killed 20 times, frozen, rebalanced: every state byte by byte (SEED=…)
+	@$(PY) -m stream.local_broker
+	@$(PY) -m tests.fault.ledger.run $(if $(SEED),--seed $(SEED)) $(ARGS)
+
 $(RIVALS): requirements/bench.txt scripts/setup.sh
 	@PYTHON="$(PYTHON)" sh scripts/setup.sh rivals
 	@touch $@
@@ -45,6 +49,10 @@ bench-stream: setup $(RIVALS)  ## Throughput and latency against the raw loop, f
 bench-detectors: setup  ## The detectors, as ratios; ARGS="forward worker known second-look guard cascade" or some of them
 	@$(PY) -m stream.local_broker
 	@$(PY) -m benchmarks.detectors $(ARGS)
+
+bench-ledger: setup  ## The account ledger: inputs a second, a burst of 100,000, recovery after kill -9
+	@$(PY) -m stream.local_broker
+	@$(PY) -m benchmarks.ledger $(ARGS)
 
 train: setup  ## Train the text detector anew: the weights in detectors/models
 	@$(VENV)/bin/safestream train text $(ARGS)

@@ -26,6 +26,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "broker": ("safestream.broker", "A local Apache Kafka for development."),
     "topics": ("safestream.topics", "Our topics, with the settings they need."),
     "worker": ("safestream.worker", "Turn events into decisions until told to stop."),
+    "ledger": ("safestream.ledger", "Keep the state of accounts until told to stop."),
     "produce": ("safestream.produce", "JSON Lines in, events out."),
     "tail": ("safestream.tail", "Any of our topics, decoded, as JSON Lines."),
     "score": ("safestream.score", "JSON Lines of events in, JSON Lines of scores out, without Kafka."),

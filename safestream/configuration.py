@@ -22,10 +22,12 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from detectors.media.limits import Limits
+from enforcement.ledger.settings import LedgerSettings
 from safestream.mistakes import meant, phrase
 from safestream.yaml_document import Document, read
 from schemas import topics
 from schemas.errors import UserMistake
+from stream.ledger.settings import LedgerProcess
 from stream.properties import is_secret, refusal
 
 DEFAULT_FILE: Final = Path("safestream.yaml")
@@ -264,6 +266,8 @@ class Configuration(BaseSettings):
     detector_process: DetectorProcess = DetectorProcess()
     media: Limits = Limits()
     policy: Policy = Policy()
+    accounts: LedgerSettings = LedgerSettings()
+    ledger: LedgerProcess = LedgerProcess()
     dead_letters: DeadLetters = DeadLetters()
     log: Log = Log()
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
@@ -323,7 +327,8 @@ def _absolute(document: Document | None) -> dict[str, Any]:
     if document is None:
         return {}
     data = dict(document.data)
-    for section, key in (("policy", "pack"), ("schema_registry", "folder"), ("worker", "state_folder")):
+    paths = (("policy", "pack"), ("schema_registry", "folder"), ("worker", "state_folder"), ("ledger", "folder"))
+    for section, key in paths:
         said = data.get(section)
         if isinstance(said, dict) and isinstance(said.get(key), str):
             data[section] = said | {key: document.path.parent / said[key]}

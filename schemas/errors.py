@@ -46,6 +46,7 @@ class PoisonReason(StrEnum):
     TRAILING_BYTES = "trailing_bytes"  # bytes left over after the last field
     INVALID_UTF8 = "invalid_utf8"  # a string field that is not UTF-8
     WRONG_TYPE = "wrong_type"  # a union branch, enum symbol or length that can't be
+    WRONG_PARTITION = "wrong_partition"  # its account's records are in another partition; of reviews and controls only
     MISSING_FIELD = "missing_field"  # the writer's schema lacks a field that every event must have
 
 

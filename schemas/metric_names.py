@@ -91,4 +91,12 @@ class Metric(StrEnum):
                "Those of them that one of the two lets pass a gate, and the other does not.")
     STOPPED = ("safestream_age_candidate_stopped", "gauge", (),
                "1 where the candidate decides for nobody, because it changed more than the pack allows.")
+    FOLDED = ("safestream_ledger_inputs_total", "counter", ("topic", "outcome"),
+              "Records the ledger acknowledged: applied, repeated, nobody (about no account), dead_letter, skipped.")
+    ACCOUNT_ACTIONS = ("safestream_account_actions_total", "counter", ("action",),
+                       "Account actions the ledger published: begun, changed, ended, told again.")
+    LEDGER_LAG = ("safestream_ledger_lag_records", "gauge", ("topic", "partition"),
+                  "Records of a partition in the ledger's hands that it has not read yet. Set about once a second.")
+    RESTORING = ("safestream_ledger_restoring", "gauge", (),
+                 "1 while the ledger restores account states, before it goes on with inputs.")
     # fmt: on

@@ -69,6 +69,7 @@ _REMEDIES: Final[Mapping[PoisonReason, str]] = {
     PoisonReason.TRAILING_BYTES: "something was appended, or it was written with another schema than its id says",
     PoisonReason.INVALID_UTF8: "encode text as UTF-8, without lone surrogates",
     PoisonReason.WRONG_TYPE: "it was written with another schema than its id says",
+    PoisonReason.WRONG_PARTITION: "set the producer's partitioner to murmur2 (librdkafka: `murmur2_random`)",
     PoisonReason.MISSING_FIELD: "give the schema the plain strings `event_id` and `account_id`",
 }
 

@@ -29,6 +29,7 @@ from enforcement.ledger.state import (
 )
 from schemas import topics
 from schemas.ages import YEARS
+from schemas.errors import Poison, PoisonReason
 
 MOST_STRIKES: Final = 64  # the latest; far beyond any ladder
 MOST_OUTCOMES: Final = 64
@@ -52,14 +53,23 @@ def fold(
         record: decoded, with times in milliseconds.
 
     Raises:
-        KeyError, ValueError: no such topic, or no record of it.
+        Poison: this can't be a record of the topic.
+        ValueError: `value` is no state.
     """
-    state = decode(value) if value is not None else AccountState(settings.digest, Marks(), settings.kept_ms)
-    if value is not None and offset <= getattr(state.marks, PARTS[topic]):
-        return value
+    if value is None:
+        return encode(advanced(None, topic, offset, record, settings))
+    state = decode(value)
+    return encode(advanced(state, topic, offset, record, settings)) if offset > state.marks.of(topic) else value
+
+
+def advanced(
+    state: AccountState | None, topic: str, offset: int, record: Mapping[str, Any], settings: LedgerSettings
+) -> AccountState:
+    """`fold`, of states, for an offset that was not applied before."""
+    state = state or AccountState(settings.digest, Marks())
     state = replace(state, settings=settings.digest, kept_ms=settings.kept_ms)
     state = _INTO[topic](state, record, settings)
-    return encode(_settled(replace(state, marks=replace(state.marks, **{PARTS[topic]: offset})), settings))
+    return _settled(replace(state, marks=replace(state.marks, **{PARTS[topic]: offset})), settings)
 
 
 def join(a: bytes | None, b: bytes, settings: LedgerSettings = DEFAULTS) -> bytes:
@@ -122,7 +132,7 @@ def _estimate(state: AccountState, record: Mapping[str, Any], settings: LedgerSe
 def _day(record: Mapping[str, Any]) -> DayEstimate:
     packed = record["log_pmf"]
     if len(packed) != 2 * YEARS:
-        raise ValueError(f"{len(packed)} bytes of log_pmf in place of {2 * YEARS}")
+        raise Poison(PoisonReason.WRONG_TYPE, f"field log_pmf: {len(packed)} bytes in place of {2 * YEARS}")
     likely = np.flatnonzero(np.frombuffer(packed, ">u2") <= _UNLIKELY)
     first, last = (int(likely[0]), int(likely[-1])) if len(likely) else (0, YEARS - 1)
     at = int(record["estimated_at"])

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import fastavro
 
 from schemas import topics
+from schemas.errors import Poison
 from schemas.folder import BUILT_IN, Folder, read_schema
 from schemas.wire import FRAME_BYTES, frame, schema_id
 
@@ -76,7 +77,7 @@ class Marks:
     controls: int = NEVER
 
     def of(self, topic: str) -> int:
-        """The mark of a topic that the ledger folds."""
+        """The mark of one of the topics."""
         return int(getattr(self, PARTS[topic]))
 
 
@@ -117,9 +118,12 @@ def decode(value: bytes) -> AccountState:
     """The state of bytes that `encode` wrote.
 
     Raises:
-        Poison, ValueError: they are no such bytes.
+        ValueError: they are no such bytes.
     """
-    number = schema_id(value, len(value))
+    try:
+        number = schema_id(value, len(value))
+    except Poison as poison:
+        raise ValueError(f"no account state: {poison}") from None
     stream = io.BytesIO(value)
     stream.seek(FRAME_BYTES)
     try:

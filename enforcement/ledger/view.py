@@ -34,7 +34,7 @@ def view(value: bytes | None, as_of_ms: int) -> AccountView:
     """The view of a state's bytes; of no state nothing is known.
 
     Raises:
-        Poison, ValueError: the bytes are no state.
+        ValueError: the bytes are no state.
     """
     return UNKNOWN if value is None else views_of([decode(value)], as_of_ms)[0]
 

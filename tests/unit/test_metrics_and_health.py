@@ -11,6 +11,7 @@ from schemas.columns import Scores
 from schemas.errors import PoisonReason, UserMistake
 from schemas.metric_names import Metric, Queue, Stage
 from stream.health import Health, HealthServer
+from stream.ledger.metrics import LedgerMetrics
 from stream.metrics import WorkerMetrics
 
 TOPICS = ["content.comments", "moderation.controls"]
@@ -75,7 +76,10 @@ def test_every_metric_of_the_list_exists_and_no_other(metrics: WorkerMetrics, re
         metrics.stage[stage].observe(0.1)
     for queue in Queue:
         metrics.queue[queue].set(1)
-    found = {family.name: family for family in registry.collect() if family.name.startswith("safestream")}
+    of_the_ledger = CollectorRegistry()
+    LedgerMetrics(of_the_ledger).lags({("moderation.reviews", 0): 1})
+    families = [*registry.collect(), *of_the_ledger.collect()]
+    found = {family.name: family for family in families if family.name.startswith("safestream")}
     assert set(found) == {metric.removesuffix("_total") for metric in Metric}
     for metric in Metric:
         family = found[metric.removesuffix("_total")]

@@ -1,0 +1,41 @@
+"""What the ledger can't fold, as a dead letter."""
+
+import time
+from typing import Any, Final
+
+from schemas import headers, topics
+from schemas.errors import Poison, PoisonReason
+from stream.dead_letters import MOST_BYTES
+
+# The worker reads these as well, and writes the dead letter of what can't be decoded.
+_THE_WORKERS: Final = frozenset({topics.REVIEWS, topics.CONTROLS})
+
+
+def is_ours(topic: str, poison: Poison) -> bool:
+    """Whether the ledger writes the dead letter: else the worker does, who can decode whatever is misplaced."""
+    return topic not in _THE_WORKERS or poison.reason is PoisonReason.WRONG_PARTITION
+
+
+def letter(message: Any, topic_id: str, poison: Poison) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]:
+    """Key, value and headers. What is larger than the topic takes is left out, and its size is told.
+
+    Args:
+        message: Faust's.
+    """
+    own = [(name, data) for name, data in (message.headers or ()) if not name.startswith(headers.PREFIX)]
+    size = len(message.key or b"") + len(message.value or b"") + sum(len(n) + len(d or b"") for n, d in own)
+    said: dict[str, object] = {
+        headers.SOURCE_TOPIC: message.topic,
+        headers.SOURCE_TOPIC_ID: topic_id,
+        headers.SOURCE_PARTITION: message.partition,
+        headers.SOURCE_OFFSET: message.offset,
+        headers.SOURCE_TIMESTAMP: round(message.timestamp * 1000),
+        headers.ERROR_REASON: poison.reason.value,
+        headers.ERROR_MESSAGE: poison,
+        headers.ATTEMPT: 1,
+        headers.FAILED_AT: time.time_ns() // 1_000_000,
+    }
+    if size > MOST_BYTES:
+        said[headers.LEFT_OUT_BYTES] = size
+    ours = [(name, str(text).encode()) for name, text in said.items()]
+    return (None, None, ours) if size > MOST_BYTES else (message.key, message.value, own + ours)
