@@ -5,21 +5,25 @@ configuration. A factory is found by entry point (group `safestream.detectors`) 
 """
 
 import importlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
 from importlib.metadata import entry_points
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.items import Items
 from schemas.ages import WIDTH, Ages
+from schemas.categories import Category
 from schemas.errors import UserMistake
 from schemas.evidence import Evidence
+from schemas.roles import SIGNALS, Role
 
 GROUP = "safestream.detectors"
+_VERSION: Final = r"[!-~]{1,100}"  # it stands in every decision and leaf
 
 # The built-in ones, so that a checkout works that was never installed.
 BUILT_IN: Mapping[str, str] = {
@@ -177,7 +181,21 @@ class Description:
     def of(cls, name: str, detector: Detector) -> Self:
         """What a detector says of itself, under the name that it has in the configuration."""
         said = detector.version, tuple(detector.categories), tuple(detector.modalities)
-        return cls(name, *said, detector.languages, float(detector.cost_ms))
+        return cls(name, *said, detector.languages, float(detector.cost_ms)).checked()
+
+    def checked(self) -> Self:
+        """Itself. UserMistake if it can't be what a detector says: what it then decides would be wrong, silently."""
+        for wrong, what in (
+            (not isinstance(self.version, str) or not re.fullmatch(_VERSION, self.version), "version"),
+            (not set(self.categories) <= set(Category), "categories"),
+            (len(set(self.categories)) < len(self.categories), "categories"),
+            (not self.modalities or not set(self.modalities) <= {*Role, SIGNALS}, "modalities"),
+            (self.languages is not None and not all(isinstance(each, str) for each in self.languages), "languages"),
+            (not 0 <= self.cost_ms < np.inf, "cost_ms"),
+        ):
+            if wrong:
+                raise UserMistake(f"detector {self.name!r}: its {what} can't be {getattr(self, what)!r:.200}")
+        return self
 
     def as_json(self) -> dict[str, Any]:
         """As JSON takes it."""

@@ -86,7 +86,7 @@ def show(
 
 def _hashes(path: Path) -> Iterator[bytes]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserMistake(f"{path}: can't be read: {getattr(error, 'strerror', None) or error}") from None
     for number, line in enumerate(lines, 1):

@@ -70,6 +70,8 @@ def _object(line: bytes) -> dict[str, Any]:
         raise BadLine(f"not JSON at column {error.colno}: {error.msg}") from None
     except RecursionError:
         raise BadLine("not JSON that can be meant: nested too deeply") from None
+    except ValueError:
+        raise BadLine("not JSON that can be meant: a number of thousands of digits") from None
     except _Wrong as wrong:
         raise BadLine(wrong.what) from None
     if not isinstance(found, dict):

@@ -56,7 +56,8 @@ class Follower:
         """
         self.reached: dict[int, int] = {}
         self._store, self._ask = store, topic_id
-        self._consumer = Consumer(dict(properties))
+        self._properties = dict(properties)
+        self._consumer = Consumer(self._properties)
         self._wanted: Mapping[int, int] = {}
         self._partitions: dict[int, _Partition] = {}
         self._id = ""
@@ -114,6 +115,9 @@ class Follower:
         found = self._ask().hex()
         if self._id and found != self._id:
             self._begin_anew(self._partitions, "the topic was created again")
+            # The client would wait for ever for a leader's epoch that the former topic had (librdkafka, seen on 2.16).
+            self._consumer.close()
+            self._consumer = Consumer(self._properties)
         self._id = found
         for number, each in self._partitions.items():
             if each.at_end:

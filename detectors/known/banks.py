@@ -61,6 +61,9 @@ def read_bank(path: Path, public_key: bytes, alive: Callable[[], None] = lambda:
         BadBank: no such file, not signed by this key, or damaged.
     """
     try:
+        for each in (path, signature_of(path)):
+            if each.exists() and not each.is_file():
+                raise BadBank(f"{each}: no ordinary file")  # reading a pipe would wait for ever
         (content, digest), signature = _read(path, alive), signature_of(path).read_bytes()
     except OSError as error:
         raise BadBank(f"{error.filename}: can't be read: {error.strerror}") from None

@@ -80,7 +80,7 @@ class Server:
                 if top:
                     return _margin(top, self._words)
             return self._forced(messages, threshold)
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             raise Unanswered(f"the answer is no chat completion: {type(error).__name__}") from error
 
     def _noted(self, *, given: bool) -> None:
@@ -163,10 +163,11 @@ def _read(response: httpx2.Response, until: float) -> bytes:
 
 
 def _top(choice: Mapping[str, Any]) -> dict[str, float]:
-    """Token → log-probability of the first place; empty if the answer has none."""
+    """Token → log-probability of the first place; empty if the answer has none, or one alone: a margin needs two."""
     places = (choice.get("logprobs") or {}).get("content") or []
     listed = places[0].get("top_logprobs") or [] if places else []
-    return {str(each["token"]): float(each["logprob"]) for each in listed}
+    found = {str(each["token"]): float(each["logprob"]) for each in listed}
+    return found if len(found) > 1 else {}
 
 
 def _margin(top: Mapping[str, float], words: Words) -> float:

@@ -31,6 +31,8 @@ def fault(path: Path) -> str | None:
     """What is wrong with a file whatever its digest: by its name, its first bytes, its content; None if nothing is."""
     if path.is_dir():
         return "a folder, and a model directory has none"
+    if not path.is_file():
+        return "no ordinary file, or a link to nothing"
     return refused(path.name) or disguised(path) or unreadable(path)
 
 

@@ -77,7 +77,7 @@ class Child:
         self.idle_since = now
         self._word = memoryview(words)[slot * WORD_BYTES : slot * WORD_BYTES + WORD_INTS].cast("q")
         self._seen = tuple(self._word)
-        self._sign_of_life = now
+        self._sign_of_life = self._at_row_since = now
         self._splitter = Splitter()
         self._unsent = bytearray()
         self._ready_bytes = 0
@@ -87,7 +87,7 @@ class Child:
     def send(self, task: Task, frame: bytes, now: float) -> None:
         """Queue a task; what the socket does not take now goes with `flush`."""
         if not self.tasks:
-            self._sign_of_life = now
+            self._sign_of_life = self._at_row_since = now
         self.tasks.append(task)
         self.fresh = self.fresh and task.work.lane is Lane.canary
         self._unsent += frame
@@ -131,12 +131,19 @@ class Child:
     def silent(self, now: float) -> float:
         """Seconds since it last answered, began a task or gave a hint, as far as was looked."""
         if (word := tuple(self._word)) != self._seen:
+            if word[0] != self._seen[0]:
+                self._at_row_since = now
             self._seen, self._sign_of_life = word, now
         return now - self._sign_of_life
+
+    def at_row(self, now: float) -> float:
+        """Seconds since it last began a task or went on to another row, as far as `silent` looked."""
+        return now - self._at_row_since
 
     def forgive(self, seconds: float) -> None:
         """The worker itself was not running for so long: don't count it as the child's silence."""
         self._sign_of_life += seconds
+        self._at_row_since += seconds
 
     def weigh(self) -> None:
         """Take its size now for that of a process that is ready."""

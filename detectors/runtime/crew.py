@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from detectors.interface import Description, ProcessSettings
+from detectors.items import ATTACHMENT_UNITS
 from detectors.runtime.canary import canary
 from detectors.runtime.children import Child, Lane, Task, Work
 from detectors.runtime.frames import encode_items
@@ -11,6 +12,8 @@ from detectors.runtime.pace import ROW_UNITS, Pace
 from schemas.statuses import Reason
 
 _CANARY_SLACK: Final = 5.0  # seconds more than the deadline: a busy machine is no broken device
+_LONGEST_ROW: Final = 30  # times what a row alone may be silent
+_LONGEST_ATTACHED: Final = 7200.0  # seconds
 _IDLE_LASTS: Final = 5.0  # seconds until a process that nothing needs is ended
 
 
@@ -124,9 +127,15 @@ class Crew:
             grown = 0 if lane is Lane.canary else child.grown(now, self._allowance, alive=lane is Lane.trial)
             if grown > self._allowance:
                 lost.append((child, Reason.memory))
-            elif child.silent(now) > self._patience(child):
+            elif child.silent(now) > self._patience(child) or child.at_row(now) > self._longest(child):
                 lost.append((child, Reason.hung))
         return lost
+
+    def _longest(self, child: Child) -> float:
+        """Seconds that one row may take, whatever signs of life it gives: an endless loop may give them too."""
+        task = child.tasks[0]
+        attached = task.largest >= ATTACHMENT_UNITS  # a recording of an hour is one row
+        return _LONGEST_ATTACHED if attached else _LONGEST_ROW * self._paces[task.work.detector].limit(task.largest)
 
     def _patience(self, child: Child) -> float:
         task = child.tasks[0]

@@ -162,12 +162,12 @@ def _checked(
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.uint8]]:
     if not isinstance(answer, Answer):
         raise BadAnswer(f"{type(answer).__name__} in place of an Answer")
-    probability, status = np.asarray(answer.probability, np.float32), np.asarray(answer.status)
+    probability, status = _numbers(answer.probability), np.asarray(answer.status)
     reason = np.asarray(answer.reason)
     shapes = probability.shape, status.shape, reason.shape
     if shapes != ((rows, categories), (rows,), (rows,)):
         raise BadAnswer(f"shapes {shapes} for {rows} events, {categories} categories")
-    numbers = probability if answer.age is None else np.asarray(answer.age, np.float32)
+    numbers = probability if answer.age is None else _numbers(answer.age)
     if numbers.shape != (rows, categories or WIDTH):
         raise BadAnswer(f"numbers of shape {numbers.shape} for {rows} events, {categories} categories")
     if not _within(status, _LAST_STATUS) or not _within(reason, _LAST_REASON):
@@ -177,7 +177,17 @@ def _checked(
     return numbers, status.astype(np.uint8, copy=False), reason.astype(np.uint8, copy=False)
 
 
+def _numbers(said: Any) -> NDArray[np.float32]:
+    """As float32; what is no real number is no probability, however it could be converted."""
+    if (found := np.asarray(said)).dtype.kind not in "fiu":
+        raise BadAnswer(f"{found.dtype} in place of numbers")
+    return found.astype(np.float32, copy=False)
+
+
 def _within(numbers: NDArray[Any], last: int) -> bool:
+    """Whether all are whole numbers from 0 to `last`: a fraction would be cut off to another status."""
+    if numbers.dtype.kind not in "iu":
+        return False
     return not numbers.size or (numbers.max() <= last and (numbers.dtype == np.uint8 or numbers.min() >= 0))
 
 

@@ -154,16 +154,16 @@ class Zygote:
 
 def _load(specs: Sequence[DetectorSpec], control: socket.socket) -> list[Detector]:
     """Build every detector and describe them to the worker; a failure is told, and ends the process."""
-    detectors = []
+    detectors, described, name = [], [], ""
     try:
         for spec in specs:
-            _say(control, {"loading": spec.name})
+            name = spec.name
+            _say(control, {"loading": name})
             detectors.append(build(spec))
-            _refuse_threads(spec.name)
-        described = [Description.of(spec.name, each).as_json() for spec, each in zip(specs, detectors, strict=True)]
+            _refuse_threads(name)
+            described.append(Description.of(name, detectors[-1]).as_json())
         _say(control, {"loaded": described})
     except BaseException as error:  # noqa: BLE001 whatever a factory raises must reach the worker as words
-        name = specs[len(detectors)].name if len(detectors) < len(specs) else ""
         mistake = isinstance(error, UserMistake)
         _say(
             control,
@@ -247,7 +247,9 @@ def _hints(word: "memoryview[int]", base: int) -> tuple[Callable[[int], None], C
 
 
 def _where(error: BaseException) -> str:
-    """Type and place of an exception, without its message."""
+    """Type and place of an exception, without its message, which might quote content; ours does not."""
+    if isinstance(error, frames.BadAnswer):
+        return f"its answer can't be used: {error}"
     stack = traceback.extract_tb(error.__traceback__)
     return (
         f"{type(error).__name__} at {Path(stack[-1].filename).name}:{stack[-1].lineno}"

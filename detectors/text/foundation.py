@@ -68,7 +68,7 @@ def _e5_vocabulary(packed: E5S1) -> Vocabulary:
     """XLM-R's unigram vocabulary. Its table is applied by `Vocabulary`; a special token has a name nobody can type.
 
     The pieces <s>, </s>, <pad>, <unk> and <mask> are in the vocabulary with the best of scores, so that a text could
-    spell them. Here their names begin with NUL, which `Vocabulary` takes out of every text.
+    spell them. Here their names begin with NUL, which no normal form has.
     """
     special = {"<s>", "</s>", "<pad>", "<unk>", "<mask>"}
     names = [f"\0{piece}" if piece in special else piece for piece in packed.pieces]

@@ -41,7 +41,7 @@ class Vocabulary:
         """Ids of each text in normal form, without special tokens."""
         plain = [normal_form(text) for text in texts]
         if self.table:
-            plain = [" ".join(text.replace("\0", " ").translate(self.table).split()) for text in plain]
+            plain = [" ".join(text.translate(self.table).split()) for text in plain]
         return [one.ids for one in self.tokenizer.encode_batch_fast(plain, add_special_tokens=False)]
 
     def chunks(self, ids: list[int]) -> list[list[int]]:

@@ -21,6 +21,7 @@ def alone(at: AtGate, above: Truths) -> dict[str, Any]:
     asked = ~np.isnan(at.reach)
     reach, reached = at.reach[asked], above[asked]
     return rates.both(at.stopped, above) | {
+        "abstained": rates.rate(~asked[above]),
         "roc_auc": with_interval(lambda rows: roc_auc(reach[rows], reached[rows]), len(reach)),
         "ece": round(expected_calibration_error(reach, reached.astype(float), _bins(len(reach))), 4),
         "reliability": _reliability(reach, reached),

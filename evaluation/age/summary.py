@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from evaluation.age.gaps import STOPPED
+
 Found = Mapping[str, Any]
 
 
@@ -27,6 +29,8 @@ def _stops(age: str, gate: Found) -> str:
     old = gate.get("old")
     stopped, passing = _of_thousand(new["stopped"]), _of_thousand(new["passing"])
     first = f"At {age}: of 1,000 people who have reached it the model stops {stopped}"
+    if new["abstained"]["count"]:
+        first += f", {round(1000 * new['abstained']['value'])} of them because it abstains"
     second = f"of 1,000 who have not, {passing} pass it"
     if old:
         first += f", the one it replaces {_of_thousand(old['stopped'])}"
@@ -101,9 +105,10 @@ def _gaps(age: str, models: Found) -> str:
     for column, new in models["new"]["columns"].items():
         other = f"; the other {_points(others[column]['gap']['stopped'])}" if column in others else ""
         said.append(f"{column} by {_points(new['gap']['stopped'])} percentage points{other}")
-    return (
-        f"If 5 % of all who have reached {age} are stopped, the share differs between groups of {', of '.join(said)}."
-    )
+    share = f"{100 * STOPPED:g} % of all who have reached {age}"
+    if models["new"]["everyone"]["stopped"]["value"] > STOPPED:
+        return f"The model abstains from more than {share}: groups can't be compared where that many are stopped."
+    return f"If {share} are stopped, the share differs between groups of {', of '.join(said)}."
 
 
 def _points(gap: Found) -> str:

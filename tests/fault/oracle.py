@@ -7,7 +7,7 @@ is in `reading.py`.
 Operations, as an outside reader with `isolation.level=read_committed` sees them:
 
     input        a record of a content topic, at (topic, partition, offset); its headers say what it was made to be;
-                 or of moderation.controls, moderation.reviews or moderation.account-actions
+                 or of moderation.controls or moderation.reviews
     leaf         a record of moderation.audit
     decision     a record of moderation.decisions
     dead letter  a record of moderation.dead-letters
@@ -69,8 +69,11 @@ REASON: Final = "safestream-error-reason"
 SALT: Final = "safestream-commitment-salt"
 
 GENESIS, DECISION, DEAD_LETTER = 1, 2, 3  # kinds of leaf; `lost_to_retention` never belongs to these runs
-# topics whose records have a leaf and no outcome
-RECORDED: Final = {"moderation.controls": 5, "moderation.reviews": 6, "moderation.account-actions": 7}
+RECORDED: Final = {  # topics whose records have a leaf and no outcome
+    "moderation.controls": 5,
+    "moderation.reviews": 6,
+    "moderation.account-actions": 7,
+}
 EXAMPLES: Final = 5  # of each anomaly, kept for the report
 
 

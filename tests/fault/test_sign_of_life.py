@@ -39,6 +39,9 @@ class Plodder:
                 time.sleep(DEADLINE / 2)
                 if not self._silent:
                     at(row)
+            while text == "for ever":
+                time.sleep(0.01)
+                at(row)
         return Answer.scored(np.full((len(items), 1), 0.5))
 
 
@@ -54,5 +57,12 @@ def test_a_row_may_take_longer_than_the_deadline_if_it_gives_signs_of_life(start
 def test_without_them_it_is_taken_for_a_hang(start: Start) -> None:
     client = start(spec(silent=True), settings=ProcessSettings(deadline_ms=int(DEADLINE * 1000)))
     scores = score(client, events(["short", "long"]))
+    assert scores.status[:, 0].tolist() == [Status.scored, Status.error]
+    assert scores.reason[1, 0] == Reason.hung
+
+
+def test_nor_may_it_go_on_for_ever(start: Start) -> None:
+    client = start(spec(), settings=ProcessSettings(deadline_ms=200))
+    scores = score(client, events(["short", "for ever"]))
     assert scores.status[:, 0].tolist() == [Status.scored, Status.error]
     assert scores.reason[1, 0] == Reason.hung

@@ -168,6 +168,8 @@ MALFORMED: dict[str, Callable[[Answer], Any]] = {
     "reason": lambda answer: replace(answer, reason=answer.reason + 99),
     "evidence": lambda answer: replace(answer, evidence={0: ["found it"]}),
     "nowhere": lambda answer: replace(answer, evidence={len(answer.status): [EVIDENCE]}),
+    "fraction": lambda answer: replace(answer, status=np.full(len(answer.status), 1.7)),
+    "complex": lambda answer: replace(answer, probability=answer.probability.astype(complex)),
     "tuple": lambda answer: (answer.probability, answer.status),
 }
 NONSENSE = {"nan": np.nan, "infinity": np.inf, "over-one": 1.5}

@@ -32,7 +32,7 @@ def profiles(count: int) -> Iterator[dict[str, Any]]:
     rng = np.random.default_rng(11)
     for number in range(count):
         signals: list[dict[str, Any]] = [
-            {MEDIAN: float(np.float32(rng.uniform(11, 50))), "followers": int(rng.integers(5, 200))},
+            {MEDIAN: float(np.float32(rng.uniform(11, 50))), "followers": int(rng.integers(5, 200)), "following": 60},
             {},
             {"followers": 10**17, "account_age_days": 2**31 - 1},
         ]

@@ -16,6 +16,8 @@ from tests.people import people, write_csv
 SPEC = "target: age\nsignals: {followers: count, evenings: number, topic: category}\ndeclared: declared_age\n"
 PROFILES: dict[str, list[Any]] = {
     "followers": [12, 300, 40] * 100,
+    "following": [40, 120, 80] * 100,
+    "minor_reports": [1, 0, 0] * 100,
     "contacts_median_age": [12.5, 44.0, None] * 100,
     "guardian_linked": ["yes", "no", ""] * 100,
     "declared_age": [19, 45, None] * 100,
@@ -61,6 +63,10 @@ UNTRAINABLE: dict[str, tuple[Mapping[str, Sequence[Any]], str]] = {
     "constant": (
         {**PEOPLE, "followers": [3] * 300, "evenings": [0.5] * 300, "topic": ["x"] * 300},
         "no signal tells one person from another: column followers is '3' in every row",
+    ),
+    "only rare words": (
+        {"age": PEOPLE["age"], "topic": [f"only {row}" for row in range(300)]},
+        "no signal says anything: each is missing",
     ),
 }
 
@@ -126,7 +132,8 @@ def test_what_counts_as_missing_is_told_with_its_row(tmp_path: Path, capsys: pyt
 def test_a_row_scores_the_same_alone_and_among_many(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     rng = np.random.default_rng(2)
     n = 20_000
-    columns = {"followers": rng.integers(0, 500, n), "contacts_median_age": rng.uniform(9, 60, n)}
+    columns = {name: rng.integers(0, 500, n) for name in ("followers", "following")}
+    columns["contacts_median_age"] = rng.uniform(9, 60, n)
     pq.write_table(pa.table({**columns, "unread": ["x"] * n}), tmp_path / "t.parquet")
     assert score(tmp_path / "t.parquet") == 0
     lines = capsys.readouterr().out.splitlines()

@@ -35,7 +35,7 @@ def scored(client: Any, signals: list[Mapping[str, Any]]) -> Scores:
 
 def test_the_guilty_record_alone_is_an_error_and_an_empty_profile_is_abstained_from():
     spec = DetectorSpec("age", {}, "tests.fault.age_tripwire:build")
-    rows = [CHILD, *({"bio": f"TRIP:{how}"} for how in ("nan", "mass", "segv", "raise", "sleep")), GROWN]
+    rows = [CHILD, *({**GROWN, "bio": f"TRIP:{how}"} for how in ("nan", "mass", "segv", "raise", "sleep")), GROWN]
     with clients() as start:
         found = scored(start(spec, settings=ProcessSettings(deadline_ms=1500)), [*rows, {"a new signal": 1}, {}])
     said = found.age["age"]

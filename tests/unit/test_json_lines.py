@@ -67,6 +67,7 @@ def test_a_bad_value_is_named_by_its_field(changed: dict[str, object], said: str
         (b'{"event_id": "e"}', "account_id is missing"),
         (b"{}", "event_id, account_id, content_id is missing"),
         (b"[" * 100_000, "nested too deeply"),
+        (b'{"created_at": ' + b"9" * 5_000 + b"}", "a number of thousands of digits"),
     ],
 )
 def test_a_line_that_is_no_event(line: bytes, said: str) -> None:

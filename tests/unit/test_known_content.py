@@ -270,6 +270,11 @@ def test_damaged_and_unsigned_banks_are_refused_with_the_reason(tmp_path: Path) 
         path.write_bytes(damaged)
         with pytest.raises(BadBank, match="signature"):
             read_bank(path, PUBLIC)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(BadBank, match="no ordinary file"):
+        read_bank(path, PUBLIC)
+    path.unlink()
     path.write_bytes(content)
     signature_of(path).unlink()
     with pytest.raises(UserMistake, match=r"bank\.sig: can't be read"):

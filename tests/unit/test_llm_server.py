@@ -22,6 +22,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from detectors.items import Items
 from detectors.llm.guard import build as build_local
 from detectors.llm.openai_compatible import RemoteGuard, build
+from detectors.llm.server import _top
 from schemas.errors import UserMistake
 from schemas.statuses import Reason, Status
 from tests.unit.tiny_guard import POLICIES, make
@@ -247,3 +248,10 @@ def test_where_a_verdict_begins_is_part_of_the_version(folder: Path):
     options = {"url": "http://127.0.0.1:9/v1", "model": str(folder), "policies": POLICIES}
     assert build(options).version == build(options | {"verdict_at": 0.5}).version
     assert build(options).version != build(options | {"verdict_at": 0.6}).version
+
+
+def test_one_log_probability_alone_is_as_good_as_none():
+    """The other verdict would count as rare as the rarest that is listed: as this one. Every margin would be 0."""
+    one, two = {"token": "no", "logprob": -0.1}, {"token": "yes", "logprob": -2.0}
+    assert _top({"logprobs": {"content": [{"top_logprobs": [one]}]}}) == {}
+    assert _top({"logprobs": {"content": [{"top_logprobs": [one, two]}]}}) == {"no": -0.1, "yes": -2.0}

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pickle
 import shutil
 import zipfile
@@ -83,12 +84,16 @@ def test_an_unknown_name_is_a_mistake(capsys: pytest.CaptureFixture[str]):
 def test_every_fault_is_a_line_with_its_file_and_place(folder: Path, capsys: pytest.CaptureFixture[str]):
     (folder / "notes.md").write_text("not named in the card")
     (folder / "more").mkdir()
+    os.mkfifo(folder / "pipe.txt")
+    (folder / "link.txt").symlink_to("nowhere")
     content = bytearray((folder / WEIGHTS).read_bytes())
     content[-1] ^= 1
     (folder / WEIGHTS).write_bytes(content)
     edited(folder / CARD, lambda card: card["files"].update({"vocab.txt": "0" * 64}))
     said = lines_of_verify(folder, capsys)
-    assert len(said) == 4
+    assert len(said) == 6
+    assert f"{folder}/pipe.txt: no ordinary file, or a link to nothing" in said
+    assert f"{folder}/link.txt: no ordinary file, or a link to nothing" in said
     assert f"{folder}/vocab.txt: named in card.json, and missing" in said
     assert f"{folder}/model.safetensors was changed: its digest is not the one in card.json" in said
     assert f"{folder}/more: a folder, and a model directory has none" in said

@@ -32,6 +32,24 @@ from detectors.training.obfuscation import WAYS, Way, combining, invisible, look
         ("hÃ¤sslich", "hässlich"),
         ("🅱itch", "bitch"),
         ("\ud800", "?"),
+        *((f"you{blank}idiot", "you idiot") for blank in "\u115f\u1160\u1680\u2028\u202f\u2800\u3164\uffa0"),
+        ("\u3164".join("idiot"), "idiot"),
+        ("f\0u\x1bc\x7fk you", "fuck you"),
+        ("hé, f\0u\x01ck", "hé, fuck"),
+        *(
+            (between.join("idiot") + " you", "idiot you")
+            for between in ("\n", "\r\n", "\t", ",", ", ", ";", "~", "·", "—")
+        ),
+        ("d,1,r,t,y", "dirty"),
+        ("\u202ekcuf\u202c you", "fuck you"),
+        ("hey \u202etoidi uoy\ncat", "hey you idiot\ncat"),
+        ("\u202duoy \u202e\u2067toidi\u2069\u2069", "uoy toidi"),  # an isolate in an override stays as it is
+        ("\u202e\u2066fu\u2069kc\u2069\u202c", "ckfu"),
+        ("\u202dםולש\u202c", "שלום"),
+        ("\u202eשלום\u202c", "שלום"),
+        ("\u2067\u202bfuck\u202c you\u2069", "fuck you"),
+        ("noʎ ʇoᴉpᴉ", "idiot you"),
+        ("well, ʞɔnɟ so", "well, fuck so"),
     ],
 )
 def test_disguises_are_undone(disguised: str, plain: str):
@@ -53,6 +71,11 @@ def test_disguises_are_undone(disguised: str, plain: str):
         "gr8, 2nd place, 10th, 5pm, 3km, mp3, covid19, @user1",
         "$500 for 3 tickets at 7:30",
         "www.example.com/a_b-c",
+        "U.S.A., J. R. R. Tolkien, a b c",
+        "a, b, c, d or a,b,c,d or A\nB\nC\nD",
+        "1,2,3,4 and 1:2:3:4, 22/11/2026, 10.1.0.1, x,1,y,2",
+        "春、夏、秋、冬",
+        "/ʃɪp/ ɔno Λόγος",
         "I am a NASA-free text"[:6],
         "",
     ],
@@ -64,6 +87,15 @@ def test_what_a_language_needs_stays(text: str):
 @given(st.text(max_size=200))
 def test_any_text_has_a_normal_form_that_can_be_encoded(text: str):
     normal_form(text).encode("utf-8")
+
+
+@given(
+    st.text(st.sampled_from("\0\x08\xc0\x80ab \n\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2069\u3164"), max_size=60)
+)
+def test_no_control_is_left_and_no_letter_lost(text: str):
+    plain = normal_form(text)
+    assert not set(plain) & set("\0\x08\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2069\u3164")
+    assert plain.count("b") == text.count("b")
 
 
 @pytest.mark.parametrize("way", [lookalikes, invisible, combining])
@@ -89,7 +121,17 @@ def test_every_way_disguises_something_and_takes_any_text(name: str):
 
 
 @pytest.mark.parametrize(
-    "text", ["a" * 100_000, "a b " * 25_000, "é" * 100_000, "1a" * 50_000, "a." * 50_000, "ÃÂ" * 50_000]
+    "text",
+    [
+        *("a" * 100_000, "a b " * 25_000, "é" * 100_000, "1a" * 50_000, "a." * 50_000, "ÃÂ" * 50_000),
+        *(
+            "\u202ea" * 50_000,
+            "\u202e" + "a\u2066" * 50_000 + "\u2069" * 50_000,
+            "ɐǝ o " * 20_000,
+            "o " * 50_000 + "ɐǝ",
+        ),
+        *("\u202e" + "\u2067\u202c" * 50_000, "a,b," * 25_000, "a,a;" * 25_000, "a\n\n\n" * 25_000),
+    ],
 )
 def test_no_text_takes_long(text: str):
     began = time.process_time()

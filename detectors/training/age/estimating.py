@@ -16,7 +16,7 @@ from detectors.age.model import AgeModel, Predictions
 from detectors.age.network import AgeNetwork
 from detectors.age.spec import PUBLISHED, Spec
 from detectors.training.age import intervals, thresholds
-from detectors.training.age.fit import Progress, Recipe, fit
+from detectors.training.age.fit import Progress, Recipe, Weighing, evenly, fit
 from detectors.training.age.groups import groups_of
 from detectors.training.age.learning import learn
 from detectors.training.age.parts import folds
@@ -32,12 +32,14 @@ FOLDS: Final = 5  # that calibrate in a small table
 Say = Callable[[str], None]
 
 
-def estimator_for(rows: Rows, spec: Spec, recipe: Recipe, say: Callable[[Progress], None]) -> Estimator:
-    """Learnt from all the rows."""
+def estimator_for(
+    rows: Rows, spec: Spec, recipe: Recipe, say: Callable[[Progress], None], weighing: Weighing = evenly
+) -> Estimator:
+    """Learnt from all the rows, which count as `weighing` has it."""
     features, condensed = learn(rows.table, rows.ages, spec)
     matrix = features.matrix(rows.table, condensed)
     buckets = supported(spec.buckets, rows.ages) if recipe.head == "classifier" else ()
-    network = fit(matrix, rows.ages, rows.doubtful, features, spec.target.noise, recipe, say, buckets)
+    network = fit(matrix, rows.ages, rows.doubtful, features, spec.target.noise, recipe, say, buckets, weighing)
     return Estimator(spec, features, network, _familiar(network, matrix, features, recipe))
 
 

@@ -24,6 +24,15 @@ from detectors.age.spec import OLDEST, PUBLISHED, YEARS, Noise
 _LEAST: Final = 1e-7  # probability of any age, as the loss sees it
 
 
+Weighing = Callable[[Tensor, Tensor], Tensor]  # losses and row numbers, (members, n) each, to one loss
+
+
+def evenly(losses: Tensor, rows: Tensor) -> Tensor:
+    """Every row counts alike."""
+    del rows
+    return losses.mean()
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """What, with the table and the spec, determines the weights."""
@@ -65,10 +74,11 @@ def fit(
     recipe: Recipe,
     say: Callable[[Progress], None],
     buckets: Sequence[int] = (),
+    weighing: Weighing = evenly,
 ) -> AgeNetwork:
     """The trained network. `matrix` (n, F), `ages` (n,), `doubtful` (n,) the ages with noise.
 
-    `buckets`: of a classifier, the first age of each but the first.
+    `buckets`: of a classifier, the first age of each but the first. `weighing`: what the losses of rows come to.
     """
     torch.manual_seed(recipe.seed)
     draw = torch.Generator().manual_seed(recipe.seed)
@@ -84,7 +94,7 @@ def fit(
     network.train()
     for step in range(1, steps + 1):
         rows = torch.randint(len(y), (recipe.members, min(recipe.batch, len(y))), generator=draw)
-        loss = loss_of(network.log_pmf(empty(x[rows])), told[doubt[rows], y[rows]])
+        loss = weighing(losses_of(network.log_pmf(empty(x[rows])), told[doubt[rows], y[rows]]), rows)
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0 * recipe.members**0.5)
@@ -95,9 +105,9 @@ def fit(
     return network.eval()
 
 
-def loss_of(log_pmf: Tensor, told: Tensor) -> Tensor:
-    """Mean over rows: -log of the probability of what the table says, `told` (…, 121) how likely each age says it."""
-    return -torch.log((log_pmf.exp() * told).sum(dim=-1) + _LEAST).mean()
+def losses_of(log_pmf: Tensor, told: Tensor) -> Tensor:
+    """(…) -log of the probability of what the table says of each row, `told` (…, 121) how likely each age says it."""
+    return -torch.log((log_pmf.exp() * told).sum(dim=-1) + _LEAST)
 
 
 def transition(noise: Noise, ages: NDArray[np.int64], smooth: float) -> NDArray[np.float64]:

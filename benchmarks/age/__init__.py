@@ -1,0 +1,1 @@
+"""What was tried on age models and is no option of them."""
