@@ -115,20 +115,20 @@ class Accounts:
         if self.guard:
             compared, flips = (np.array([getattr(each, name) for each in found]) for name in ("compared", "flips"))
             self.guard.saw(int(compared[at].sum()), int(flips[at].sum()))
-        read = self._readings(found, arms, ready)
+        read = self._readings(found, arms, ready, {who for _, who, _ in asked})
         for row, who, name in asked:
             readings[row] = (*readings.get(row, ()), read[who][places[name]])
 
     def _readings(
-        self, found: Sequence[_Found], arms: Sequence[int], ready: Sequence[bool]
+        self, found: Sequence[_Found], arms: Sequence[int], ready: Sequence[bool], asked: Collection[str]
     ) -> dict[str, list[Reading]]:
-        """Author or recipient → what is written down of each account in this place."""
+        """Of those asked for, author or recipient: what is written down of each account in this place."""
         return {
             who: [
                 Reading(who, self._names[arm], each.outcomes, each.strikes, each.marks, caught_up)
                 for each, arm, caught_up in zip(found, arms, ready, strict=True)
             ]
-            for who in (AUTHOR, RECIPIENT)
+            for who in asked
         }
 
     def _arms(self, names: Sequence[str], *, stopped: bool) -> list[int]:
