@@ -42,7 +42,11 @@ from stream.topics import SECOND_LOOK_BYTES, check_partitions
 from stream.transaction import TransactionalProducer
 from stream.worker import Worker
 
-_NO_DECISION: Final[Mapping[str, Kind]] = {topics.REVIEWS: Kind.review, topics.CONTROLS: Kind.control}
+_NO_DECISION: Final[Mapping[str, Kind]] = {
+    topics.REVIEWS: Kind.review,
+    topics.CONTROLS: Kind.control,
+    topics.ACCOUNT_ACTIONS: Kind.account_action,
+}
 _STALE_SECONDS: Final = 120.0  # a loop that is silent for so long hangs
 _log = structlog.get_logger(__name__)
 

@@ -210,7 +210,7 @@ def verify(
 
 
 def _inputs(configuration: Configuration) -> list[str]:
-    return [*configuration.topics.content, topics.REVIEWS, topics.CONTROLS, topics.SECOND_LOOK]
+    return [*configuration.topics.content, topics.REVIEWS, topics.CONTROLS, topics.ACCOUNT_ACTIONS, topics.SECOND_LOOK]
 
 
 def _committed(cluster: Cluster, group: str, partitions: dict[str, int]) -> dict[tuple[bytes, int], Position]:

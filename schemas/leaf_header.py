@@ -49,6 +49,7 @@ class Kind(IntEnum):
     lost_to_retention = 4  # offsets that the log no longer had when they were due; the body names the range
     control = 5  # a record of moderation.controls
     review = 6  # a record of moderation.reviews
+    account_action = 7  # a record of moderation.account-actions
 
 
 _KINDS: Final = {int(kind): kind for kind in Kind}

@@ -1,10 +1,13 @@
 """What a committed transaction adds to the metrics."""
 
 import time
+from typing import Final
 
 from schemas.leaf_header import Kind
 from stream.committer import Publication
 from stream.metrics import WorkerMetrics
+
+_RECORDED: Final = frozenset({Kind.control, Kind.review, Kind.account_action})
 
 
 def measure(publication: Publication, metrics: WorkerMetrics) -> None:
@@ -17,7 +20,7 @@ def measure(publication: Publication, metrics: WorkerMetrics) -> None:
     count = 0
     for entry in publication.entries:
         count += len(entry.leaves)
-        metrics.recorded([entry.lane.topic for kind, _, _ in entry.leaves if kind in {Kind.control, Kind.review}])
+        metrics.recorded([entry.lane.topic for kind, _, _ in entry.leaves if kind in _RECORDED])
     for each in batch.slices:
         dead = [decoded.dead[row] for kind, row, _ in each.rows if kind is Kind.dead_letter and each.lane.alive]
         metrics.dead_lettered((each.lane.topic, letter.poison.reason) for letter in dead)

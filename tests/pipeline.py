@@ -42,7 +42,7 @@ class Pipeline:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        return (*self.content, topics.CONTROLS, topics.REVIEWS)
+        return (*self.content, topics.CONTROLS, topics.REVIEWS, topics.ACCOUNT_ACTIONS)
 
     def _fresh_topics(self) -> None:
         cluster = Cluster(self.bootstrap, {})

@@ -27,6 +27,7 @@ BODIES: Final[Mapping[Kind, str]] = {
     Kind.lost_to_retention: "lost",
     Kind.control: "recorded",
     Kind.review: "recorded",
+    Kind.account_action: "recorded",
 }
 
 _NO_HEADER: Final = bytes(BODY_START - HEADER_START)

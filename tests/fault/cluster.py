@@ -23,7 +23,7 @@ Protocol = Literal["classic", "consumer"]
 
 GROUP: Final = "fault"
 PARTITIONS: Final = 3
-INPUTS: Final = (*CONTENT, "moderation.controls", "moderation.reviews")
+INPUTS: Final = (*CONTENT, "moderation.controls", "moderation.reviews", "moderation.account-actions")
 SESSION_SECONDS: Final = 6.0
 STOP_SECONDS: Final = 10.0  # within which SIGTERM must end a worker
 SAFESTREAM: Final = [sys.executable, "-m", "safestream"]

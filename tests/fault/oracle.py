@@ -69,7 +69,11 @@ REASON: Final = "safestream-error-reason"
 SALT: Final = "safestream-commitment-salt"
 
 GENESIS, DECISION, DEAD_LETTER = 1, 2, 3  # kinds of leaf; `lost_to_retention` never belongs to these runs
-RECORDED: Final = {"moderation.controls": 5, "moderation.reviews": 6}  # topics whose records have a leaf and no outcome
+RECORDED: Final = {  # topics whose records have a leaf and no outcome
+    "moderation.controls": 5,
+    "moderation.reviews": 6,
+    "moderation.account-actions": 7,
+}
 EXAMPLES: Final = 5  # of each anomaly, kept for the report
 
 

@@ -1,6 +1,7 @@
 """The worker as its operator sees it: it decides, makes room, outlasts a slow detector, and leaves in time."""
 
 import json
+from datetime import UTC, datetime
 from typing import Literal
 
 import pytest
@@ -99,14 +100,17 @@ def test_what_is_odd_is_flagged_and_decided(pipeline: Pipeline) -> None:
     assert pipeline.verdict().anomalies == {}
 
 
-def test_controls_and_reviews_have_leaves(pipeline: Pipeline) -> None:
-    """What people order and find is in the proof as well."""
+def test_what_is_no_content_has_leaves_too(pipeline: Pipeline) -> None:
+    """What people order and find, and what the ledger does to accounts, is in the proof as well."""
     order = {"control_id": "c1", "account_id": "account-1", "kind": "erase", "issued_by": "test", "issued_at": 1}
     record = (topics.CONTROLS, b"account-1", encode(topics.CONTROLS, order), oracle_headers("c1", "account-1"))
-    pipeline.produce_raw([record])
+    warning = {"action_id": "w1", "account_id": "account-1", "action": "warn", "in_force": True, "strikes": 1.0}
+    warning |= {"cause_topic": topics.LEDGER_INPUTS, "cause_partition": 0, "cause_offset": 0, "settings": "0" * 16}
+    done = encode(topics.ACCOUNT_ACTIONS, warning | {"as_of": datetime.now(UTC)})
+    pipeline.produce_raw([record, (topics.ACCOUNT_ACTIONS, b"account-1", done, [])])
     pipeline.run_until_drained()
     found = [parse(message.value()).kind for message in pipeline.read(topics.AUDIT)]
-    assert found.count(Kind.control) == 1
+    assert found.count(Kind.control) == found.count(Kind.account_action) == 1
     assert decisions(pipeline) == []
 
 
