@@ -2,9 +2,10 @@
 
     comments ─► events, 1 % of them spoilt ─► producer ─► broker ─► worker ─► decisions, dead letters ─► view
                                                                      ├──────► audit stream ─► census, verify
-                                                                     └──────► second look ─► worker ─► decisions
+                                                                     ├──────► second look ─► worker ─► decisions
+                                                                     └► age estimates ─► ledger ─► states ─► worker
 
-The producer and the reader are clients like anybody's, and the worker is `safestream worker` as an operator runs it.
+The producer and the reader are clients like anybody's; worker and ledger are run as an operator runs them.
 """
 
 import shutil
@@ -26,9 +27,10 @@ from safestream.demo_summary import Ending, show
 from safestream.demo_tally import Tally
 from safestream.demo_traffic import Ready, Traffic, prepare
 from safestream.demo_view import progress_line, view
-from safestream.demo_worker import LOG, MAX_EVENT_BYTES, SECOND_LOG, DemoWorker, write_config
+from safestream.demo_worker import LEDGER_LOG, LOG, MAX_EVENT_BYTES, SECOND_LOG, DemoWorker, write_config
 from safestream.interruption import Interruption
 from safestream.real_comments import PACKAGE, is_cached, real_comments
+from safestream.sample_ages import age_events
 from safestream.sample_events import SampleEvent, sample_events, special_events
 from safestream.sample_media import Picture, known_picture, pictures, voice_notes
 from schemas import topics
@@ -121,11 +123,13 @@ class _Demo:
             _make_topics(Cluster(broker.bootstrap, {}), broker)
         found = looking(self._folder, self._known)
         config = write_config(self._folder, broker.bootstrap, PARTITIONS, found.all, found.pack)
-        workers = [DemoWorker(self._folder, config)]
+        ledger = DemoWorker(self._folder, config, LEDGER_LOG, command="ledger")
+        workers = [DemoWorker(self._folder, config), ledger]
         self._run(workers[0], f"worker with the detectors {', '.join(found.at_once)}")
+        self._run(ledger, "ledger of the accounts")
         if found.again:
             workers.append(DemoWorker(self._folder, config, SECOND_LOG, "--second-look"))
-            self._run(workers[1], f"worker that looks again, with {', '.join(found.again)}")
+            self._run(workers[-1], f"worker that looks again, with {', '.join(found.again)}")
         return workers, broker
 
     def _run(self, worker: DemoWorker, doing: str) -> None:
@@ -211,10 +215,13 @@ def _mixed(comments: list[str], again: Picture, count: int, *, voice: bool) -> l
     attached = [("picture", "image", each.uri) for each in pictures()] + [("known picture", "image", again.uri)]
     attached += [("voice note", "audio", uri) for uri in voice_notes() if voice]
     special = special_events(attached)[: count // 10]
-    events = sample_events(comments, count - len(special))
+    of_ages = list(age_events())
+    events = sample_events(comments, count - len(special) - len(of_ages))
     step = len(events) / (len(special) + 1)
     for number, each in enumerate(special):
         events.insert(round(step * (number + 1)) + number, each)
+    for at, each in sorted(of_ages, key=lambda one: -one[0]):
+        events.insert(round(at * len(events)), each)
     return events
 
 

@@ -72,7 +72,8 @@ class Reading:
         _, said = self._decoder.decode(topics.DECISIONS, message.value())
         place = said["source_topic"], said["source_partition"], said["source_offset"]
         taken = {name: said[name] for name in ("action", "category", "score", "rule", "degraded", "sequence")}
-        return place, Outcome(now, **taken, provisional=bool(said["second_look"]))
+        gates = tuple(f"{each['gate']} {each['outcome']}" for each in said["gates"])
+        return place, Outcome(now, **taken, provisional=bool(said["second_look"]), gates=gates)
 
 
 def _of_dead_letter(message: Message, now: float) -> tuple[Place, Outcome]:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from safestream.demo_tally import Numbers, Shown, percentile
 from safestream.masking import mask
+from safestream.sample_ages import ACCOUNTS, GATE, TURNS, kind_of
 from schemas import topics
 from schemas.actions import Action
 
@@ -45,7 +46,7 @@ def view(numbers: Numbers, shown: Sequence[Shown], total: int, now: float, began
     right = Panel(_actions(numbers), title="decisions", border_style="grey50")
     middle.add_row(left, right)
     lines = Panel(_last(shown), title="last that were not simply allowed (masked)", border_style="grey50")
-    return Group(_head(numbers, total, now - began), _special(numbers), middle, lines)
+    return Group(_head(numbers, total, now - began), _special(numbers), _ages(numbers), middle, lines)
 
 
 def _head(numbers: Numbers, total: int, seconds: float) -> RenderableType:
@@ -79,6 +80,18 @@ def _special(numbers: Numbers) -> RenderableType:
     if numbers.provisional:
         parts.append(f"second look {numbers.again.total():,} of {numbers.provisional:,}")
     return Text(" " + "   ".join(parts), style="grey62", no_wrap=True, overflow="ellipsis")
+
+
+def _ages(numbers: Numbers) -> RenderableType:
+    """One line: what became of each account's comments on the surface for 16 and over, and why."""
+    said = [f"{account} {' → '.join(treated(numbers, account)) or '…'}" for account in ACCOUNTS]
+    return Text(f" {GATE}+ only:  " + "   ".join(said), style="grey62", no_wrap=True, overflow="ellipsis")
+
+
+def treated(numbers: Numbers, account: str) -> list[str]:
+    """What was decided of each of an account's comments so far, and the gate's outcome: never a probability."""
+    found = [numbers.ages.get(kind_of(account, turn)) for turn in TURNS]
+    return [f"{each.action} ({', '.join(each.gates)})" for each in found if each]
 
 
 def _rates(numbers: Numbers, now: float) -> RenderableType:
