@@ -129,19 +129,24 @@ class _Demo:
         config = write_config(self._folder, broker.bootstrap, PARTITIONS, found.all, found.pack)
         ledger = DemoWorker(self._folder, config, LEDGER_LOG, command="ledger")
         workers = [DemoWorker(self._folder, config), ledger]
+        for each in workers:
+            self._launch(each)
         self._run(workers[0], f"worker with the detectors {', '.join(found.at_once)}")
         self._run(ledger, "ledger of the accounts")
         if found.again:
             workers.append(DemoWorker(self._folder, config, SECOND_LOG, "--second-look"))
+            self._launch(workers[-1])
             self._run(workers[-1], f"worker that looks again, with {', '.join(found.again)}")
         return workers, broker
 
-    def _run(self, worker: DemoWorker, doing: str) -> None:
-        """Start a worker, and wait until it decides."""
+    def _launch(self, worker: DemoWorker) -> None:
         self._cleanup.callback(worker.stop)
+        with self._interruption.held():
+            worker.start()
+
+    def _run(self, worker: DemoWorker, doing: str) -> None:
+        """Wait until it is ready."""
         with self._step(doing) as say:
-            with self._interruption.held():
-                worker.start()
             said = None
             while (waiting := worker.waiting_for()) is not None:
                 if waiting != said:

@@ -11,7 +11,7 @@ from safestream.demo_ages import Scene
 from safestream.demo_detectors import reached_from
 from safestream.demo_tally import Outcome, Sent, Tally
 from safestream.demo_traffic import Ready, encode
-from safestream.demo_view import treated
+from safestream.demo_view import sides, treated
 from safestream.sample_ages import IN_SCENE, account_id, age_steps
 from schemas import topics
 from schemas.registry import open_registry
@@ -62,6 +62,7 @@ def test_a_step_goes_out_once_when_the_ledger_knows_and_the_comments_are_decided
     assert topics_of(scene.due(61.1)) == [topics.COMMENTS] * 3
     assert scene.over
     assert treated(tally.read()[0], "young") == ["allow (16 reached)"]
+    assert sides(tally.read()[0], "young") == ["reached"]
 
 
 def topics_of(ready: Sequence[Ready]) -> list[str]:
