@@ -46,7 +46,7 @@ bench-stream: setup $(RIVALS)  ## Throughput and latency against the raw loop, f
 	@$(PY) -m stream.local_broker
 	@$(PY) -m benchmarks.stream $(ARGS)
 
-bench-detectors: setup  ## The detectors, as ratios; ARGS="forward worker known second-look guard cascade" or some of them
+bench-detectors: setup  ## The detectors, as ratios; ARGS="forward worker known second-look guard cascade age" or some of them
 	@$(PY) -m stream.local_broker
 	@$(PY) -m benchmarks.detectors $(ARGS)
 
@@ -65,7 +65,7 @@ train-age-demo: setup  ## The bundled age model anew from its simulated populati
 	@diff -r build/age-demo detectors/models/age-demo && echo "the same as the bundled one"
 
 lock: setup  ## Write requirements/lock.txt, and runtime.txt for the image, anew from pyproject.toml (needs uv)
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --extra train --extra audio --extra image --extra llm --extra ledger --group dev pyproject.toml -o requirements/lock.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --extra train --extra audio --extra image --extra face --extra llm --extra ledger --group dev pyproject.toml -o requirements/lock.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes -c requirements/lock.txt --extra ledger pyproject.toml -o requirements/runtime.txt
 
 clean:  ## Remove what set-up and tests left in this folder

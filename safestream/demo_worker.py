@@ -1,4 +1,4 @@
-"""The demo's worker: `safestream worker` in a process of its own, as an operator would run it."""
+"""The demo's worker and ledger: each in a process of its own, as an operator would run it."""
 
 import json
 import os
@@ -22,6 +22,7 @@ from stream.local_broker.ports import free_port
 
 LOG: Final = "worker.log"
 SECOND_LOG: Final = "second-look.log"
+LEDGER_LOG: Final = "ledger.log"
 MAX_EVENT_BYTES: Final = DEFAULT_MAX_BYTES
 _DRAIN_SECONDS: Final = 12.0  # the worker's own limit is 8
 _SAFESTREAM: Final = (sys.executable, "-m", "safestream")
@@ -37,7 +38,8 @@ def write_config(
         "kafka": {"bootstrap_servers": bootstrap_servers},
         "topics": {"partitions": partitions},
         "schema_registry": {"folder": str(careless)},
-        "worker": {"max_event_bytes": MAX_EVENT_BYTES},
+        "worker": {"max_event_bytes": MAX_EVENT_BYTES, "state_folder": str(folder / "states")},
+        "ledger": {"folder": str(folder / "ledger")},
         "detectors": dict(detectors),
         "policy": {"pack": str(pack) if pack else None},
         "log": {"format": "json"},
@@ -48,13 +50,13 @@ def write_config(
 
 
 class DemoWorker:
-    """One worker, from its start to its end; `config` can be used for other commands on the same pipeline."""
+    """One worker, or ledger, from its start to its end; `config` is for other commands on the same pipeline too."""
 
-    def __init__(self, folder: Path, config: Path, log: str = LOG, *arguments: str) -> None:
+    def __init__(self, folder: Path, config: Path, log: str = LOG, *arguments: str, command: str = "worker") -> None:
         """Nothing runs yet."""
         self._folder = folder
         self.config, self.log = config, folder / log
-        self._arguments = arguments
+        self._command, self._arguments = command, arguments
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: Guard | None = None
@@ -64,11 +66,11 @@ class DemoWorker:
         """Start it, in a session of its own: Ctrl-C is for the demo, which then ends it in order."""
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*_SAFESTREAM, "worker", "--config", str(self.config), *self._arguments],
+                [*_SAFESTREAM, self._command, "--config", str(self.config), *self._arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=own_environment() | {"SAFESTREAM_WORKER__HEALTH_PORT": str(self._port)},
+                env=own_environment() | {f"SAFESTREAM_{self._command.upper()}__HEALTH_PORT": str(self._port)},
                 start_new_session=True,
             )
         self._guard = Guard(f"kill -9 {self._process.pid}; rm -rf {shlex.quote(str(self._folder))}")
@@ -99,7 +101,7 @@ class DemoWorker:
         if code is None:
             return
         why = f"{self._last_words()} (all it said: {self.log})"
-        raise UserMistake(why) if code == 2 else Fatal(f"the worker ended with exit code {code}: {why}")
+        raise UserMistake(why) if code == 2 else Fatal(f"the {self._command} ended with exit code {code}: {why}")
 
     def _last_words(self) -> str:
         lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]

@@ -15,11 +15,10 @@ from prometheus_client import CollectorRegistry
 from enforcement.ledger.account_actions import Place, Step, step
 from enforcement.ledger.fold import join
 from enforcement.ledger.settings import LedgerSettings
-from safestream.assembly import open_schemas
 from safestream.configuration import Configuration
 from schemas import topics
 from schemas.errors import UserMistake
-from schemas.registry import Registry
+from schemas.registry import Registry, open_registry
 from schemas.wire import frame
 from stream import topic_ids
 from stream.health import Health, HealthServer
@@ -69,7 +68,9 @@ def run(settings: Configuration) -> None:
     written = (topics.ACCOUNT_STATE, topics.ACCOUNT_ACTIONS, topics.DEAD_LETTERS)
     partitions = check_partitions(Cluster(server, user), [*topics.LEDGER, *written])
     ids = topic_ids.ask(AdminClient(admin_properties(server, user)), list(topics.LEDGER), partitions)
-    registry = open_schemas(settings)
+    registry = open_registry(
+        settings.schema_registry.folder, settings.schema_registry.url, settings.schema_registry.properties
+    )
     around = Surroundings(server, partitions, {name: ids.of[name].hex() for name in topics.LEDGER})
     _make_folder(settings.ledger)
     logging.getLogger("aiokafka").addFilter(_Seldom())

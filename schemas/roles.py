@@ -25,6 +25,7 @@ class Role(StrEnum):
     AUDIO = "audio"
     VIDEO = "video"
     AGE_SIGNAL = "age_signal"
+    FACE_CONSENT = "face_consent"
     ACCOUNT = "account"
     PERSONAL = "personal"
     ID = "id"
@@ -41,6 +42,7 @@ MEANINGS: Final[Mapping[Role, str]] = {
     Role.AUDIO: "where a sound recording lies",
     Role.VIDEO: "where a video lies",
     Role.AGE_SIGNAL: "says something about the account holder's age",
+    Role.FACE_CONSENT: "true if the account holder agrees that its age is estimated from a face in the event's images",
     Role.ACCOUNT: "the account that acted: the key of every topic",
     Role.PERSONAL: "about a person, and nothing for a detector to read: recipients, reviewers",
     Role.ID: "names an event, a piece of content, a decision",
@@ -53,6 +55,7 @@ MEANINGS: Final[Mapping[Role, str]] = {
 
 MEDIA: Final = (Role.IMAGE, Role.AUDIO, Role.VIDEO)
 SIGNALS: Final = "signals"  # what a detector of age reads: age signals, and beside them texts, each by its field's name
+CONSENTED: Final = "(face)"  # among these, if a field with the role face_consent is true: no field can be called so
 _SIMPLE: Final = (str, int, float, bool)
 _READ_AS_STRINGS: Final = frozenset({Role.TEXT, Role.IMAGE, Role.AUDIO, Role.VIDEO, Role.ACCOUNT})
 
@@ -107,7 +110,11 @@ class Roles:
         if not self._signals:
             return {}
         found = ((name, _plain(record.get(path[0]), path)) for name, path in self._signals)
-        return {name: value for name, value in found if value is not None}
+        signals = {name: value for name, value in found if value is not None}
+        return signals | {CONSENTED: True} if self._consents(record) else signals
+
+    def _consents(self, record: Mapping[str, Any]) -> bool:
+        return any(True in values_at(record.get(path[0]), path[1:]) for path in self[Role.FACE_CONSENT])
 
     @cached_property
     def _signals(self) -> tuple[tuple[str, Path], ...]:
@@ -190,6 +197,10 @@ def resolve(schema: Any) -> Roles:
             raise BadRole(f"field {each.name}: unknown role {each.role!r}; known: {', '.join(Role)}")
         if each.role in _READ_AS_STRINGS and not each.kinds <= {"string", "null"}:
             raise BadRole(f"field {each.name}: the role {each.role} needs strings, not {', '.join(sorted(each.kinds))}")
+        if each.role == Role.FACE_CONSENT and not each.kinds <= {"boolean", "null"}:
+            raise BadRole(
+                f"field {each.name}: the role {each.role} needs a boolean, not {', '.join(sorted(each.kinds))}"
+            )
         paths.setdefault(each.role, []).append(each.path)
     return Roles({role: tuple(found) for role, found in paths.items()})
 

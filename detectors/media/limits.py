@@ -32,6 +32,9 @@ class Limits(BaseModel):
     timeout_seconds: float = Field(default=5.0, gt=0, description="Most time for one file, from request to last byte.")
     max_redirects: int = Field(default=2, ge=0, description="Each is checked as an address of its own.")
     max_pixels: int = Field(default=40_000_000, ge=1, description="Most pixels of one frame of an image.")
+    max_aspect: int = Field(
+        default=2_000, ge=1, description="Most times that one side of an image is as long as the other."
+    )
     max_frames: int = Field(default=8, ge=1, description="Frames looked at of an animated image, evenly spread.")
 
     @field_validator("allow")

@@ -153,11 +153,13 @@ def _input(state: AccountState, record: Mapping[str, Any], settings: LedgerSetti
     # Without a category a rule asked about the account alone: being 15, or having been warned, is no offence.
     blameless = record["degraded"] or record["category"] is None
     weight = 0 if blameless else settings.weight(record["action"], record["category"])
-    if not weight and not sequence:
-        return state  # counts nothing, and takes nothing back
+    decision = _hash(record["decision_id"], 16)
+    if not weight:  # counts nothing; what the same decision counted before falls away, and takes no room
+        left = (each for each in state.strikes if each.decision != decision or each[2:4] > (decided, sequence))
+        return replace(state, strikes=tuple(left)) if sequence else state
     offence = f"{record['content_type']}\0{record['content_id']}\0{record.get('revision') or 0}\0{record['rule']}"
     until = min(int(record["event_time"]), decided) + settings.strike_ms
-    strike = Strike(_hash(record["decision_id"], 16), _hash(offence, 8), decided, sequence, weight, until)
+    strike = Strike(decision, _hash(offence, 8), decided, sequence, weight, until)
     strikes = _latest_of_each([*state.strikes, strike], lambda each: (each.decided_at, each.sequence, each))
     newest = max(each.decided_at for each in strikes)
     return replace(state, strikes=_sorted_tail((each for each in strikes if each.until > newest), MOST_STRIKES))
@@ -214,7 +216,7 @@ def _latest_of_each(entries: Iterable[Any], rank: Callable[[Any], Any]) -> list[
 
 
 def _sorted_tail(entries: Iterable[_Any], most: int) -> tuple[_Any, ...]:
-    """The latest, by decision. The third field of a strike and the second of an outcome are their times."""
+    """The latest, by decision."""
     latest = sorted(entries, key=_time_and_decision)[-most:]
     return tuple(sorted(latest, key=lambda each: each.decision))  # type: ignore[attr-defined]
 

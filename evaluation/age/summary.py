@@ -72,7 +72,7 @@ def _errors(overall: Found) -> str:
         said += f", the one it replaces {overall['old']['mae']['value']:.2f}: {word}"
         said += f" by {low:.2f} to {high:.2f}" if sign(change) else ""
     coverage = overall["new"]["coverage"]
-    return f"{said}. Its 90 % intervals hold the true age of {coverage['value']:.1%}."
+    return f"{said}. Its 90 % intervals hold the true age of {100 * coverage['value']:.1f} %."
 
 
 def _by_age(bands: Sequence[Found]) -> str:

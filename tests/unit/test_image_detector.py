@@ -76,6 +76,13 @@ def test_words_in_a_picture_count_and_are_told_with_their_place(detector: ImageD
     assert not answer.evidence[1]
 
 
+@pytest.mark.parametrize("ink", ["white", "black"])
+def test_words_on_transparent_pixels_are_read(detector: ImageDetector, ink: str):
+    sticker = Image.new("RGBA", (480, 200))
+    sticker.paste(ink, mask=words(INSULT, ground="black").convert("L"))
+    assert harassment(detector, look(detector, ("", saved(sticker))))[0] > 0.9
+
+
 def test_boxes_are_in_pixels_of_the_image_however_large(detector: ImageDetector):
     small = words(INSULT)
     answer = look(detector, ("", saved(small)), ("", saved(small.resize((small.width * 6, small.height * 6)))))

@@ -8,6 +8,7 @@ import time
 import zlib
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,6 +51,7 @@ HOSTILE = {
     "bmp of 10^18 pixels": lambda: (
         b"BM" + struct.pack("<IHHIIiiHHIIiiII", *(9, 0, 0, 54, 40, 2**30, 2**30, 1, 24), *[0] * 6)
     ),
+    "png of a single row": lambda: saved(Image.new("1", (40_000_000, 1))),
     "nothing": lambda: b"",
     "text": lambda: b"hello " * 1000,
     "svg": lambda: b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>",
@@ -169,3 +171,34 @@ def test_transparency_is_white_and_deep_levels_are_not_cut_off():
     ramp = np.linspace(0, 65_535, 256).astype(np.uint16)[None].repeat(9, axis=0)
     [(_, deep)] = frames(saved(Image.fromarray(ramp)), LIMITS)
     assert 100 < deep.getpixel((128, 4))[0] < 156
+
+
+@pytest.mark.parametrize("inks", [["white"], ["black"], ["black", "white"]])
+def test_what_is_written_on_nothing_stands_out(inks: list[str]):
+    """Whatever colour has the most of the picture: a large pale photograph is beside the words."""
+    image = Image.new("RGBA", (480, 200))
+    image.paste("ivory", (200, 80, 460, 190))
+    ink = Image.new("L", image.size)
+    for row, colour in enumerate(inks):
+        letters = words("you idiot" if row == 0 else "\nyou two", ground="black").convert("L")
+        image.paste(colour, mask=letters)
+        ink.paste(letters, mask=letters)
+    [(_, seen)] = frames(saved(image), LIMITS)
+    levels = np.asarray(seen.convert("L"), np.int16)
+    assert (np.abs(levels - levels[0, 0])[np.asarray(ink) == 255] > 100).all()
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_one_pixel_that_is_no_number_hides_nothing(odd: float):
+    levels = np.asarray(PICTURE.convert("L"), np.float32) / 255
+    levels[0, 0] = odd
+    [(_, image)] = frames(saved(Image.fromarray(levels), "TIFF"), LIMITS)
+    difference = np.abs(np.asarray(image.convert("L"), np.float32)[1:] - _stretched(PICTURE)[1:])
+    assert difference.max() <= 1
+    assert frames(saved(Image.fromarray(np.full((9, 9), odd, np.float32)), "TIFF"), LIMITS)
+
+
+def _stretched(picture: Image.Image) -> np.ndarray[Any, Any]:
+    """Its grey levels from black to white."""
+    levels = np.asarray(picture.convert("L"), np.float32)
+    return (levels - levels.min()) / (levels.max() - levels.min()) * 255

@@ -132,7 +132,12 @@ def test_a_strike_counts_once_for_each_account_content_revision_and_rule():
 def test_a_later_decision_of_the_same_event_replaces_the_earlier():
     assert strikes(restricted(action="limit_reach"), restricted(START + 5, sequence=1)) == 1.0
     assert strikes(restricted(), restricted(START + 5, action="label", sequence=1)) == 0.0
-    assert strikes(restricted(START + 5, action="label", sequence=1), restricted()) == 0.0
+
+
+def test_what_counts_nothing_takes_no_room():
+    """Else an account could push its strikes out by what is hardly wrong."""
+    slight = [restricted(START + n, f"slight-{n}", f"s{n}", action="label", sequence=1) for n in range(100)]
+    assert strikes(restricted(), *slight) == 1.0
 
 
 def test_what_was_decided_on_less_than_was_asked_for_says_nothing_about_the_account():

@@ -5,6 +5,8 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
 
 from schemas import headers, topics
 from schemas.errors import Poison, PoisonReason
@@ -73,6 +75,14 @@ def test_a_dead_letter_keeps_what_has_room_and_says_where_it_lay(size: int):
 def python(code: str) -> "subprocess.CompletedProcess[str]":
     """In a process of its own: Faust does not come into this one."""
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("codec", range(1, 5), ids=["gzip", "snappy", "lz4", "zstd"])
+def test_what_a_producer_compresses_is_read(codec: int):
+    """Our workers choose lz4; reviews may come with any."""
+    batch = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, 10_000)
+    batch.append(0, 0, b"key", b"value" * 500, [])
+    assert [each.value for each in MemoryRecords(bytes(batch.build())).next_batch()] == [b"value" * 500]
 
 
 def test_a_process_that_stood_still_ends():
