@@ -46,7 +46,7 @@ bench-stream: setup $(RIVALS)  ## Throughput and latency against the raw loop, f
 	@$(PY) -m stream.local_broker
 	@$(PY) -m benchmarks.stream $(ARGS)
 
-bench-detectors: setup  ## The detectors, as ratios; ARGS="forward worker known second-look guard cascade" or some of them
+bench-detectors: setup  ## The detectors, as ratios; ARGS="forward worker known second-look guard cascade age" or some of them
 	@$(PY) -m stream.local_broker
 	@$(PY) -m benchmarks.detectors $(ARGS)
 

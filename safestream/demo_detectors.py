@@ -28,6 +28,7 @@ class Looking:
     at_once: Mapping[str, Mapping[str, Any]]
     again: Mapping[str, Mapping[str, Any]]
     pack: Path
+    reached: float  # P(age ≥ gate) from which on an account has reached the gate
 
     @property
     def all(self) -> dict[str, Any]:
@@ -58,7 +59,8 @@ def looking(folder: Path, known: Picture) -> Looking:
     if installed("image"):
         at_once["image"] = {}
     again: dict[str, Any] = {name: {} for name in ("audio", "llm") if installed(name)}
-    return Looking(at_once, again, _pack(folder, again))
+    reached = reached_from()
+    return Looking(at_once, again, _pack(folder, again, reached), reached)
 
 
 def installed(name: str) -> bool:
@@ -75,12 +77,12 @@ def _bank(folder: Path, known: Picture) -> dict[str, Any]:
     return {"file": str(path), "public_key": key.public_key().public_bytes_raw().hex()}
 
 
-def _pack(folder: Path, again: Mapping[str, Any]) -> Path:
+def _pack(folder: Path, again: Mapping[str, Any], reached: float) -> Path:
     """The built-in pack, a surface for 16 and over, and when the guard is asked."""
     pack: dict[str, Any] = yaml.safe_load((DEFAULT / FILE).read_text(encoding="utf-8"))
     pack["name"] = "demo"
     pack["rules"].append(_FOR_16)
-    pack["age"] = {"detector": "age", "gates": {GATE: _threshold()}}
+    pack["age"] = {"detector": "age", "gates": {GATE: reached}}
     if "llm" in again:
         pack.setdefault("detectors", {})["llm"] = _GUARD | {"unsure": _bands(pack)}
     target = folder / "pack"
@@ -89,7 +91,7 @@ def _pack(folder: Path, again: Mapping[str, Any]) -> Path:
     return target
 
 
-def _threshold() -> float:
+def reached_from() -> float:
     """As the demonstration model was calibrated: so that few of those above the gate are stopped."""
     found = next(gate.threshold for gate in open_model(DEFAULT_MODEL).gates if gate.age == GATE)
     return found.threshold if found else 0.5

@@ -1,4 +1,7 @@
-"""The demo's consumer: what Trust & Safety would run. Only what is committed is seen, so latency is what they have."""
+"""The demo's consumer: what Trust & Safety would run. Only what is committed is seen, so latency is what they have.
+
+It reads accounts' states beside, which only workers may: so that the scene with three accounts goes on when it can.
+"""
 
 from collections.abc import Callable, Mapping
 from threading import Event, Thread
@@ -26,15 +29,16 @@ class Reading:
         partitions: int,
         registry: Registry,
         tally: Tally,
+        on_state: Callable[[bytes, bytes | None], None],
         on_failure: Callable[[BaseException], None],
     ) -> None:
-        """`on_failure` is told, on this thread, what ended it."""
+        """`on_state` is told, on this thread, keys and values of accounts' states; `on_failure` what ended it."""
         self._consumer = Consumer(reader_properties(bootstrap_servers, {}) | dict(_PROMPT))
-        read = (topics.DECISIONS, topics.DEAD_LETTERS)
+        read = (topics.DECISIONS, topics.DEAD_LETTERS, topics.ACCOUNT_STATE)
         self._consumer.assign([TopicPartition(name, n, OFFSET_BEGINNING) for name in read for n in range(partitions)])
         self._decoder = Decoder(registry)
         self._tally = tally
-        self._on_failure = on_failure
+        self._on_state, self._on_failure = on_state, on_failure
         self._stop = Event()
         self._thread = Thread(target=self._run, name="reading")
 
@@ -63,6 +67,8 @@ class Reading:
         if error is not None:
             if error.fatal():  # anything else librdkafka tries again
                 raise Retriable(f"reading decisions: {error.str()}")
+        elif message.topic() == topics.ACCOUNT_STATE:
+            self._on_state(message.key() or b"", message.value())
         elif message.topic() == topics.DEAD_LETTERS:
             self._tally.became(*_of_dead_letter(message, now))
         else:

@@ -177,6 +177,11 @@ class Tally:
         with self._lock:
             return sorted(self._sent.keys() - self._outcomes.keys())
 
+    def kinds_of_ages(self) -> frozenset[str]:
+        """Which of the comments of `sample_ages` are decided."""
+        with self._lock:
+            return frozenset(self._numbers.ages)
+
     @property
     def settled(self) -> int:
         """Records with a visible decision or dead letter."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event, Thread
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import fastavro
 from confluent_kafka import KafkaError, Message, Producer
@@ -59,6 +59,11 @@ def prepare(events: Sequence[SampleEvent], registry: Registry, max_event_bytes: 
     return [_ready(event, schemas, spoilt.get(number), max_event_bytes) for number, event in enumerate(events)]
 
 
+def encoded(event: SampleEvent, registry: Registry) -> Ready:
+    """One event that is not spoilt."""
+    return _ready(event, {event.topic: registry.latest(event.topic)}, None, 0)
+
+
 def _which_to_spoil(events: Sequence[SampleEvent]) -> dict[int, PoisonReason]:
     """Event's number → reason. Only what is created: an edit's original would have been another event."""
     comments = [n for n, event in enumerate(events) if event.record["operation"] == "create" and not event.kind]
@@ -90,6 +95,17 @@ def encode(schema: Schema, record: Mapping[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
+class Staged(Protocol):
+    """Events that wait for something."""
+
+    @property
+    def over(self) -> bool:
+        """Whether everything has been sent."""
+
+    def due(self, now: float) -> Sequence[Ready]:
+        """What is to be sent now, once; monotonic seconds."""
+
+
 class Traffic:
     """A thread that produces the records at their pace, and tells the tally where each came to lie."""
 
@@ -99,9 +115,11 @@ class Traffic:
         ready: Sequence[Ready],
         registry: Registry,
         tally: Tally,
+        scene: "Staged",
         on_failure: Callable[[BaseException], None],
     ) -> None:
-        """`on_failure` is told, on this thread, what ended it."""
+        """`scene` goes out beside the rest. `on_failure` is told, on this thread, what ended it."""
+        self._scene = scene
         self._producer = Producer(producer_properties(bootstrap_servers, {}))
         self._ready = ready
         self._schemas = {topic: registry.latest(topic) for topic in topics.CONTENT}
@@ -135,9 +153,9 @@ class Traffic:
 
     def _produce(self) -> None:
         began, sent = time.monotonic(), 0
-        while sent < len(self._ready) and not self._stop.is_set():
+        while (sent < len(self._ready) or not self._scene.over) and not self._stop.is_set():
             until = min(due(time.monotonic() - began), len(self._ready))
-            for record in self._ready[sent:until]:
+            for record in (*self._ready[sent:until], *self._scene.due(time.monotonic())):
                 self._send(record)
             sent = max(sent, until)
             self._producer.poll(_TURN_SECONDS)

@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from safestream.demo_tally import Numbers, Shown, percentile
+from safestream.demo_tally import Numbers, Outcome, Shown, percentile
 from safestream.masking import mask
 from safestream.sample_ages import ACCOUNTS, GATE, TURNS, kind_of
 from schemas import topics
@@ -83,15 +83,24 @@ def _special(numbers: Numbers) -> RenderableType:
 
 
 def _ages(numbers: Numbers) -> RenderableType:
-    """One line: what became of each account's comments on the surface for 16 and over, and why."""
-    said = [f"{account} {' → '.join(treated(numbers, account)) or '…'}" for account in ACCOUNTS]
-    return Text(f" {GATE}+ only:  " + "   ".join(said), style="grey62", no_wrap=True, overflow="ellipsis")
+    """One line: on which side of the gate each account was when it wrote where 16 is asked for."""
+    said = [f"{account} {', '.join(sides(numbers, account)) or '…'}" for account in ACCOUNTS]
+    return Text(f" {GATE}+ only: {'; '.join(said)}", style="grey62", no_wrap=True, overflow="ellipsis")
+
+
+def sides(numbers: Numbers, account: str) -> list[str]:
+    """`reached`, `below` or `unknown`, of each of an account's comments so far."""
+    return [gate.split()[-1] for outcome in _of(numbers, account) for gate in outcome.gates]
 
 
 def treated(numbers: Numbers, account: str) -> list[str]:
     """What was decided of each of an account's comments so far, and the gate's outcome: never a probability."""
+    return [f"{each.action} ({', '.join(each.gates)})" for each in _of(numbers, account)]
+
+
+def _of(numbers: Numbers, account: str) -> list[Outcome]:
     found = [numbers.ages.get(kind_of(account, turn)) for turn in TURNS]
-    return [f"{each.action} ({', '.join(each.gates)})" for each in found if each]
+    return [each for each in found if each]
 
 
 def _rates(numbers: Numbers, now: float) -> RenderableType:

@@ -4,7 +4,8 @@ Each writes twice; between the two, more becomes known. Nobody is behind them: t
 """
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from safestream.sample_events import SampleEvent
@@ -14,6 +15,7 @@ SURFACE: Final = "late_show"
 GATE: Final = 16
 ACCOUNTS: Final = ("grown", "young", "quiet")
 TURNS: Final = ("at first", "later")
+IN_SCENE: Final = 10  # events of all steps
 _MARK: Final = f"{SURFACE}:"
 
 _ADULT: Final = {
@@ -42,24 +44,41 @@ _CHILD: Final = _SAYS_19 | {
     "minor_reports": 1,
     "bio": "minecraft & anime, mum says hi",
 }
-_SHOWN: Final[tuple[tuple[float, str, Mapping[str, Any]], ...]] = (  # when, who, signals
-    (0.02, "grown", _ADULT),
-    (0.02, "young", _SAYS_19),
-    (0.5, "young", _CHILD),
-    (0.5, "quiet", _ADULT),
-)
-_WRITE: Final = (0.45, 0.97)  # when they write
 
 
-def age_events() -> Iterator[tuple[float, SampleEvent]]:
-    """Events, and when each comes, as a share of the whole run."""
-    for at, account, signals in _SHOWN:
-        profile = _begun(account, f"profile {at}") | {"content_id": account, "operation": "edit"}
-        yield at, SampleEvent(topics.PROFILE_SIGNALS, profile | dict(signals))
-    for at, turn in zip(_WRITE, TURNS, strict=True):
-        for account in ACCOUNTS:
-            comment = _begun(account, turn) | {"surface": SURFACE, "text": "good evening, what a beautiful concert"}
-            yield at, SampleEvent(topics.COMMENTS, comment, kind_of(account, turn))
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Events that go out together; and what the ledger must know before the next: who has reached the gate."""
+
+    events: tuple[SampleEvent, ...]
+    known: Mapping[str, bool]
+
+
+def age_steps() -> tuple[Step, ...]:
+    """The scene, in order."""
+    return (
+        Step((_profile("grown", 0, _ADULT), _profile("young", 0, _SAYS_19)), {"grown": True, "young": True}),
+        Step(_comments(TURNS[0]), {}),
+        Step((_profile("young", 1, _CHILD), _profile("quiet", 1, _ADULT)), {"young": False, "quiet": True}),
+        Step(_comments(TURNS[1]), {}),
+    )
+
+
+def _profile(account: str, revision: int, signals: Mapping[str, Any]) -> SampleEvent:
+    begun = _begun(account, f"profile {revision}") | {"content_id": account_id(account), "revision": revision}
+    return SampleEvent(topics.PROFILE_SIGNALS, begun | {"operation": "edit"} | dict(signals))
+
+
+def _comments(turn: str) -> tuple[SampleEvent, ...]:
+    said = {"surface": SURFACE, "text": "good evening, what a beautiful concert"}
+    return tuple(
+        SampleEvent(topics.COMMENTS, _begun(account, turn) | said, kind_of(account, turn)) for account in ACCOUNTS
+    )
+
+
+def account_id(account: str) -> str:
+    """Its id in the events."""
+    return f"account-{account}"
 
 
 def kind_of(account: str, turn: str) -> str:
@@ -74,5 +93,5 @@ def is_of_ages(kind: str) -> bool:
 
 def _begun(account: str, what: str) -> dict[str, Any]:
     name = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{account} {what}"))
-    begun = {"event_id": name, "content_id": name, "account_id": f"account-{account}", "operation": "create"}
+    begun = {"event_id": name, "content_id": name, "account_id": account_id(account), "operation": "create"}
     return begun | {"created_at": 0, "language": "en", "region": "IE"}

@@ -79,7 +79,7 @@ class AccountStore:
                     self._write_one(transaction, table, digest, values)
                 transaction.put(b"%d" % partition, json.dumps(asdict(read)).encode(), db=self._meta)
         except lmdb.Error as error:
-            raise Fatal(f"accounts' states can't be written: {error}") from None
+            raise self._broken(error) from None
 
     def _write_one(self, transaction: Any, table: Any, digest: bytes, values: Sequence[bytes | None]) -> None:
         kept = before = transaction.get(digest, db=table)
@@ -104,14 +104,21 @@ class AccountStore:
             transaction.delete(b"%d" % partition, db=self._meta)
 
     def get(self, accounts: Sequence[bytes], partitions: Sequence[int]) -> list[bytes | None]:
-        """The states of accounts, each with its partition; None where there is none."""
-        tables = self._tables
-        with self._env.begin() as transaction:
-            get = transaction.get
-            return [
-                get(_digest(account), db=tables[partition])
-                for account, partition in zip(accounts, partitions, strict=True)
-            ]
+        """The states of accounts, each with its partition; None where there is none.
+
+        Raises:
+            Fatal: the disk is broken.
+        """
+        tables, places = self._tables, zip(accounts, partitions, strict=True)
+        try:
+            with self._env.begin() as transaction:
+                get = transaction.get
+                return [get(_digest(account), db=tables[partition]) for account, partition in places]
+        except lmdb.Error as error:
+            raise self._broken(error) from None
+
+    def _broken(self, error: lmdb.Error) -> Fatal:
+        return Fatal(f"accounts' states on disk: {error}; make room, or delete {self._env.path()}: they are read again")
 
 
 def _digest(account: bytes) -> bytes:

@@ -1,13 +1,13 @@
 """What the detectors reach, as ratios to what a user would do instead.
 
-make bench-detectors [ARGS="forward worker known second-look guard cascade --texts 3000 --repeats 3 --rows 300"]
+make bench-detectors [ARGS="forward worker known second-look guard cascade age --texts 3000 --repeats 3 --rows 300"]
 """
 
 import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.detectors import cascade, forward, guard, known, second_look, worker
+from benchmarks.detectors import age, cascade, forward, guard, known, second_look, worker
 
 
 def main() -> None:
@@ -19,11 +19,13 @@ def main() -> None:
         "second-look": lambda options: second_look.run(options.repeats),
         "guard": lambda options: guard.run(options.messages),
         "cascade": lambda options: cascade.run(options.data, options.rows),
+        "age": lambda options: age.run(options.profiles, options.repeats),
     }
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("parts", nargs="*", choices=[[], *parts], help="default: all")
     parser.add_argument("--texts", type=int, default=3000, help="forward, worker")
-    parser.add_argument("--repeats", type=int, default=3, help="forward, worker, second-look")
+    parser.add_argument("--repeats", type=int, default=3, help="forward, worker, second-look, age")
+    parser.add_argument("--profiles", type=int, default=20_000, help="age")
     parser.add_argument("--messages", type=int, default=32, help="guard")
     parser.add_argument("--rows", type=int, default=300, help="cascade: labelled messages, half of them hateful")
     parser.add_argument("--data", type=Path, help="cascade: folder with the data sets; default as `safestream train`")

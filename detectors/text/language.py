@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.loading.base_models import Base, locate_file
+from detectors.text.direction import reading_order
 
 SURE: Final = 0.8  # what the model must give its first guess, to be heard
 VERY_SURE: Final = 0.95  # and to be heard against the platform
@@ -40,7 +41,7 @@ class LanguageGate:
 
     def declined(self, texts: Sequence[str], said: Sequence[str]) -> NDArray[np.bool_]:
         """(n,): True where a text is in a language outside the evaluated ones; `said` is BCP 47 or ""."""
-        return np.fromiter(map(self._declined, texts, said), np.bool_, len(texts))
+        return np.fromiter(map(self._declined, map(reading_order, texts), said), np.bool_, len(texts))
 
     def _declined(self, text: str, said: str) -> bool:
         platform = primary(said)

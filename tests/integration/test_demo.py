@@ -29,11 +29,13 @@ def environment(broker: Broker, tmp_path: Path) -> Iterator[dict[str, str]]:
 
 def test_every_event_has_its_outcome(environment: dict[str, str], tmp_path: Path) -> None:
     """Exit code 0; the counts add up, every reason for a dead letter is there, census and chain hold."""
-    done = subprocess.run(DEMO, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(DEMO, env=environment, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "All 300 events have one outcome: 289 decisions, 11 dead letters." in done.stdout
     assert all(f"{reason} 1" in done.stdout for reason in set(PoisonReason) - {PoisonReason.WRONG_PARTITION})
-    assert "quiet    age_restrict (16 unknown)" in done.stdout
+    assert "grown    allow (16 reached) → allow (16 reached)" in done.stdout
+    assert "young    allow (16 reached) → age_restrict (16 below)" in done.stdout
+    assert "quiet    age_restrict (16 unknown) → allow (16 reached)" in done.stdout
     assert "every record that is due has its leaf" in done.stdout
     assert "The audit verifies." in done.stdout
     assert done.stderr == ""

@@ -37,6 +37,7 @@ def gate():
         ("", "", False),
         ("\ud800\x00", "und", False),
         (f"{ENGLISH}. " * 30, "", False),
+        ("\u202ehctib yhtlif diputs a era uoy", "", False),  # shown from its end
     ],
 )
 def test_what_is_declined(gate: LanguageGate, text: str, said: str, declined: bool):
