@@ -154,7 +154,7 @@ def by_action(numbers: Numbers) -> dict[str, int]:
 
 def _last(shown: Sequence[Shown]) -> RenderableType:
     table = Table(box=None, expand=True, show_header=False, padding=(0, 1, 0, 0))
-    for width in (11, 10, 17):
+    for width in (12, 8, 19):
         table.add_column(width=width, no_wrap=True)
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     for each in [*shown[:_LINES], *[None] * (_LINES - len(shown))]:
