@@ -102,7 +102,7 @@ def _reach(
     estimator = estimator_for(training, spec, recipe, lambda _: None, weighing)
     held, asked = estimator(holding.table), estimator(testing.table)
     gates = {gate.age: gate for gate in calibrated(estimator, holding, held).gates if gate.age in spec.gates}
-    plain = {age: gate.probability(asked.pmf) for age, gate in gates.items()}
+    plain = {age: gate.probability(reaching(asked.pmf, age)) for age, gate in gates.items()}
     by_group = {age: found.copy() for age, found in plain.items()}
     known = _groups(holding, spec, column)
     for name, members in _groups(testing, spec, column).items():

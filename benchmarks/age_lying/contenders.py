@@ -83,14 +83,14 @@ def by_declared(columns: Columns) -> Answers:
 
 
 def by_model(model: AgeModel) -> Rule:
-    """Stops whom the model puts below the gate's threshold, and whom it abstains from."""
+    """Stops whom the model puts below the threshold of the gate or of a lower one, and whom it abstains from."""
 
     def rule(columns: Columns) -> Answers:
         said = model.predict(_asked(columns))
         silent = said.abstained != Why.none
         thresholds = {gate.age: gate.threshold.threshold if gate.threshold else 1.0 for gate in model.gates}
         below = np.stack([said.reaching(gate) < thresholds[gate] for gate in PUBLISHED], axis=1)
-        return Answers(below | silent[:, None], silent)
+        return Answers(np.logical_or.accumulate(below, axis=1) | silent[:, None], silent)
 
     return rule
 

@@ -32,13 +32,16 @@ def readable(table: Table, spec: Spec) -> Table:
 
 
 def unlike_kind(table: Table, spec: Spec) -> Iterator[str]:
-    """A line for each column with cells that count as missing, because they are not what the spec says."""
+    """A line for each column with cells that count as missing, because they are not what the spec says.
+
+    Without the cell: these lines go into model cards, and the cells are people's.
+    """
     for name, signal in spec.signals.items():
         bad = np.append(cells.unreadable(table[name], signal), False)[table[name].codes]
         if bad.any():
             row = int(np.argmax(bad))
             said = f"{int(bad.sum())} cells are no {signal.kind} and count as missing"
-            yield f"column {name}: {said}, the first in row {row + 1}: {shown(table[name], row)}"
+            yield f"column {name}: {said}, the first in row {row + 1}"
     if spec.declared:
         column = table[spec.declared.column].without(spec.declared.missing)
         bad = column.present & (ages_of(column, spec.declared) < 0)
@@ -46,7 +49,7 @@ def unlike_kind(table: Table, spec: Spec) -> Iterator[str]:
             row = int(np.argmax(bad))
             yield (
                 f"column {spec.declared.column}: {int(bad.sum())} cells are no age from 0 to {OLDEST} and count as "
-                f"missing, the first in row {row + 1}: {shown(column, row)}"
+                f"missing, the first in row {row + 1}"
             )
 
 

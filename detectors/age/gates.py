@@ -20,7 +20,7 @@ _LEAST: Final = 1e-6
 
 
 class Threshold(BaseModel):
-    """Below `threshold` someone is stopped. Figures of the calibration part."""
+    """Below `threshold`, here or at a lower gate, someone is stopped. Figures of the calibration part."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -43,9 +43,9 @@ class Gate(BaseModel):
     intercept: float = 0.0
     threshold: Threshold | None = None
 
-    def probability(self, pmf: Floats) -> Floats:
-        """(n,) calibrated P(age ≥ gate)."""
-        return Platt(self.slope, self.intercept).probability(logit(reaching(pmf, self.age)))
+    def probability(self, reaching: Floats) -> Floats:
+        """(n,) calibrated P(age ≥ gate), from the uncalibrated."""
+        return Platt(self.slope, self.intercept).probability(logit(reaching))
 
 
 def logit(probability: Floats) -> Floats:
@@ -55,9 +55,24 @@ def logit(probability: Floats) -> Floats:
 
 
 def probabilities(gates: Sequence[Gate], pmf: Floats) -> NDArray[np.float64]:
+    """(n, gates) calibrated P(age ≥ gate) of distributions (n, 121)."""
+    return scaled(gates, np.stack([reaching(pmf, gate.age) for gate in gates], axis=1))
+
+
+def scaled(gates: Sequence[Gate], reaching: Floats) -> NDArray[np.float64]:
     """(n, gates), which must rise by age: calibrated apart, they are made to fall from each gate to the next."""
-    found = np.stack([gate.probability(pmf) for gate in gates], axis=1)
+    found = np.stack([gate.probability(reaching[:, place]) for place, gate in enumerate(gates)], axis=1)
     return np.asarray(np.minimum.accumulate(found, axis=1), np.float64)
+
+
+def below_thresholds(gates: Sequence[Gate], probability: Floats) -> NDArray[np.bool_]:
+    """(n, gates), by rising age: who is stopped, of `scaled` probabilities (n, gates), NaN being stopped.
+
+    Whoever is stopped at a gate is at every higher one: no one is below 13 and has reached 16. Nobody is where there is
+    no threshold.
+    """
+    lowest = np.array([gate.threshold.threshold if gate.threshold else -1.0 for gate in gates])
+    return np.asarray(np.logical_or.accumulate(~(probability >= lowest), axis=1), bool)
 
 
 def moved(pmf: Floats, probability: Floats, ages: Sequence[int]) -> Floats:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.age.distribution import Floats
-from detectors.age.gates import Gate
+from detectors.age.gates import Gate, below_thresholds
 from detectors.age.model import AgeModel, Predictions
 from detectors.training.age.estimating import Say, of_other_folds, on_folds
 from detectors.training.age.fit import Recipe
@@ -24,10 +24,10 @@ class AtGate:
     """Of n people at one gate."""
 
     reach: Floats  # (n,) calibrated P(age ≥ gate), NaN where the model abstained
-    stopped: Truths  # (n,) by the model's own threshold
+    stopped: Truths  # (n,) by the model's own threshold, or by that of a lower gate
 
     def below(self, threshold: float) -> Truths:
-        """(n,) stopped by another threshold."""
+        """(n,) stopped by another threshold, at this gate alone."""
         return np.asarray(~(self.reach >= threshold), bool)
 
 
@@ -67,10 +67,9 @@ def of_folds(model: AgeModel, rows: Rows, recipe: Recipe, say: Say) -> Answers:
 
 
 def _answers(gates: Sequence[Gate], said: Predictions) -> Answers:
+    stopped = below_thresholds(gates, said.gates)
     found = {
-        gate.age: AtGate(said.gates[:, place], ~(said.gates[:, place] >= gate.threshold.threshold))
-        for place, gate in enumerate(gates)
-        if gate.threshold
+        gate.age: AtGate(said.gates[:, place], stopped[:, place]) for place, gate in enumerate(gates) if gate.threshold
     }
     return Answers(said.pmf, said.low, said.high, found)
 

@@ -62,7 +62,7 @@ UNTRAINABLE: dict[str, tuple[Mapping[str, Sequence[Any]], str]] = {
     ),
     "constant": (
         {**PEOPLE, "followers": [3] * 300, "evenings": [0.5] * 300, "topic": ["x"] * 300},
-        "no signal tells one person from another: column followers is '3' in every row",
+        "no signal tells one person from another: column followers is the same in every row",
     ),
     "only rare words": (
         {"age": PEOPLE["age"], "topic": [f"only {row}" for row in range(300)]},
@@ -119,9 +119,9 @@ def test_what_counts_as_missing_is_told_with_its_row(tmp_path: Path, capsys: pyt
     columns = changed(changed(PROFILES, "declared_age", {2: -3, 3: 999}), "followers", {8: "many"})
     assert score(write_csv(tmp_path / "t.csv", {**columns, "account_age_days": [""] * 300})) == 0
     captured = capsys.readouterr()
-    assert "column followers: 1 cells are no count and count as missing, the first in row 8: 'many'" in captured.err
+    assert "column followers: 1 cells are no count and count as missing, the first in row 8\n" in captured.err
     assert "column declared_age: 2 cells are no age from 0 to 120" in captured.err
-    assert "the first in row 2: '-3'" in captured.err
+    assert "the first in row 2\n" in captured.err
     assert "bio" in captured.err  # not in the table
     lines = [json.loads(line) for line in captured.out.splitlines()]
     assert [line["row"] for line in lines] == list(range(1, 301))

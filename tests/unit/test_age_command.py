@@ -34,7 +34,7 @@ def test_a_table_becomes_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[s
     write_csv(tmp_path / "t.csv", columns)
     assert safestream_train(tmp_path) == 0
     captured = capsys.readouterr()
-    assert "warning: column topic is 'same' in every row" in captured.err
+    assert "warning: column topic is the same in every row" in captured.err
     assert "CRPS" in captured.out
     assert "gate 18" in captured.out
     assert open_model(tmp_path / "model").version

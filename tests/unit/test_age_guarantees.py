@@ -4,10 +4,10 @@ import numpy as np
 
 from detectors.age.conformal import Reach, Tree, quantile
 from detectors.age.distribution import central, off_centre
-from detectors.age.gates import Gate, probabilities
+from detectors.age.gates import Gate, below_thresholds, probabilities, scaled
 from detectors.age.spec import YEARS
 from detectors.training.age import intervals
-from detectors.training.age.thresholds import choose, gate_at
+from detectors.training.age.thresholds import choose, gates_at
 
 
 def drawn(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # type: ignore[type-arg]
@@ -78,7 +78,7 @@ def test_too_few_above_the_gate_promise_nothing() -> None:
 
 
 def test_a_gate_without_people_on_both_sides_is_not_calibrated() -> None:
-    gate = gate_at(13, np.full(300, 0.999), np.full(300, 30), 0.02, 0.95)
+    (gate,) = gates_at([13], np.full((300, 1), 0.999), np.full(300, 30), 0.02, 0.95)
     assert not gate.supported
     assert gate.threshold is None
 
@@ -88,3 +88,16 @@ def test_who_reaches_a_gate_reaches_the_ones_below() -> None:
     crossing = (Gate(age=30, intercept=-2.0), Gate(age=40, intercept=1.0), Gate(age=50))
     found = probabilities(crossing, pmf)
     assert (np.diff(found, axis=1) <= 0).all()
+
+
+def test_the_promise_holds_for_what_is_applied_and_no_one_reaches_a_gate_above_one_not_reached() -> None:
+    rng = np.random.default_rng(8)
+    ages = rng.integers(8, 40, 60_000)
+    gates = [13, 16, 18]
+    apart = [ages[:, None] - np.array(gates) + rng.normal(0, noise, (len(ages), 3)) for noise in (1, 3)]
+    sides = 1 / (1 + np.exp(-np.where(np.array(gates) == 16, *reversed(apart))))  # each gate by a score of its own
+    found = gates_at(gates, sides[:4_000], ages[:4_000], 0.02, 0.95)
+    stopped = below_thresholds(found, scaled(found, sides[4_000:]))
+    assert (stopped[:, :-1] <= stopped[:, 1:]).all()
+    for gate, column in zip(gates, stopped.T, strict=True):
+        assert 0.01 < column[ages[4_000:] >= gate].mean() <= 0.02

@@ -19,6 +19,7 @@ from evaluation.age import gates, limits, rates
 from evaluation.age.answers import AtGate
 from evaluation.age.groups import holm
 from safestream import cli
+from schemas.errors import UserMistake
 from tests.people import QUICK, SPEC, people, write_csv
 
 LEARNT = 5_200
@@ -173,3 +174,10 @@ def test_words_of_a_table_are_no_markup_on_the_page(place: Path, tmp_path: Path)
     write_csv(place / "hostile.csv", columns)
     evaluate(place, "new", "hostile.csv", tmp_path / "r")
     assert "<script" not in (tmp_path / "r" / "report.html").read_text()
+
+
+def test_people_can_not_be_known_without_the_account_column() -> None:
+    columns = accounts(400, 1)
+    del columns["id"]
+    with pytest.raises(UserMistake, match="the column id, the spec's account, is not in the table"):
+        parts.digests_of(table_of(columns), SMALL_SPEC, 1)

@@ -4,7 +4,7 @@ Each is given the same rows to learn from and the same to be calibrated on: Plat
 quantile for the intervals, the same risk control for the thresholds.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from detectors.age.conformal import quantile
 from detectors.age.distribution import Floats, central, off_centre, reaching
-from detectors.age.gates import Gate, logit
+from detectors.age.gates import Gate, below_thresholds, scaled
 from detectors.age.network import HEADS, Head
 from detectors.age.spec import PUBLISHED, Spec
 from detectors.age.table import Table
-from detectors.calibration import Platt
 from detectors.training.age import rivals, thresholds
 from detectors.training.age.estimating import COVERAGE, FOLDS, Say, estimator_for
-from detectors.training.age.figures import Forecast, below_thresholds, figures, joined
+from detectors.training.age.figures import Forecast, figures, joined
 from detectors.training.age.fit import Recipe
 from detectors.training.age.learning import learn
 from detectors.training.age.parts import Parts, folds
@@ -96,12 +95,9 @@ def _calibrated(
     """What is said of those asked about, calibrated on those held apart and their ages."""
     reach = quantile(off_centre(held[0], ages), COVERAGE)
     low, high = (end.astype(np.float64) for end in central(asked[0], np.full(len(asked[0]), reach)))
-    fitted = tuple(
-        thresholds.gate_at(gate, held[1][:, place], ages, thresholds.STOPPED, thresholds.CONFIDENCE)
-        for place, gate in enumerate(gates)
-    )
-    scaled = _scaled(fitted, asked[1])
-    return Forecast(asked[0], scaled, low, high, below_thresholds(fitted, scaled)), fitted
+    fitted = thresholds.gates_at(gates, held[1], ages, thresholds.STOPPED, thresholds.CONFIDENCE)
+    said = scaled(fitted, asked[1])
+    return Forecast(asked[0], said, low, high, below_thresholds(fitted, said)), fitted
 
 
 def _of_folds(contender: Contender, rows: Rows, seed: int) -> Answer:
@@ -111,8 +107,3 @@ def _of_folds(contender: Contender, rows: Rows, seed: int) -> Answer:
         places.append(others)
     order = np.argsort(np.concatenate(places))
     return np.concatenate([pmf for pmf, _ in parts])[order], np.concatenate([sides for _, sides in parts])[order]
-
-
-def _scaled(gates: Sequence[Gate], sides: NDArray[np.float64]) -> Floats:
-    columns = [Platt(one.slope, one.intercept).probability(logit(sides[:, at])) for at, one in enumerate(gates)]
-    return np.stack(columns, axis=1)

@@ -58,15 +58,11 @@ def calibrated(estimator: Estimator, rows: Rows, found: Estimates) -> AgeModel:
     scores = off_centre(found.pmf, rows.ages)
     reach = intervals.learn(scores, found.matrix, groups_of(rows.table, estimator.spec), COVERAGE)
     ages = sorted({*PUBLISHED, *estimator.spec.gates})
-    gates = [
-        thresholds.gate_at(age, reaching(found.pmf, age), rows.ages, thresholds.STOPPED, thresholds.CONFIDENCE)
-        for age in ages
-    ]
+    sides = np.stack([reaching(found.pmf, age) for age in ages], axis=1)
+    gates = thresholds.gates_at(ages, sides, rows.ages, thresholds.STOPPED, thresholds.CONFIDENCE)
     usual = found.distance[np.isfinite(found.distance)]
     farthest = float(np.quantile(usual, FAMILIAR)) if len(usual) else 1.0
-    return AgeModel(
-        estimator, reach, tuple(gates), Limits(signals=estimator.spec.least_signals, distance=max(farthest, 1e-6))
-    )
+    return AgeModel(estimator, reach, gates, Limits(signals=estimator.spec.least_signals, distance=max(farthest, 1e-6)))
 
 
 def of_other_folds(rows: Rows, spec: Spec, recipe: Recipe, whole: Estimator, say: Say) -> Estimates:

@@ -28,18 +28,12 @@ class Forecast:
     gates: Floats  # (n, gates) P(age ≥ gate)
     low: Floats  # (n,) the interval's ends, both within
     high: Floats
-    stopped: NDArray[np.bool_]  # (n, gates) below the gate's threshold; nobody where there is none
+    stopped: NDArray[np.bool_]  # (n, gates) `detectors.age.gates.below_thresholds`
 
 
 def joined(parts: Sequence[Forecast]) -> Forecast:
     """One after the other."""
     return Forecast(*(np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(Forecast)))
-
-
-def below_thresholds(gates: Sequence[Gate], probability: Floats) -> NDArray[np.bool_]:
-    """(n, gates) who is stopped, of calibrated probabilities (n, gates)."""
-    thresholds = [gate.threshold.threshold if gate.threshold else -1.0 for gate in gates]
-    return np.asarray(probability < np.array(thresholds), bool)
 
 
 def figures(forecast: Forecast, ages: NDArray[np.int64], gates: tuple[Gate, ...]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from detectors.age.cells import word
 from detectors.age.spec import Signal, Spec
 from detectors.age.table import Column, Table
+from schemas.errors import UserMistake
 
 SMALL: Final = 5_000  # rows: with fewer, all train, and each is calibrated and tested by those who had not seen it
 _SHARE: Final = 0.2  # of the rows to test, and as many to calibrate
@@ -63,12 +64,14 @@ def held_apart(digests: Digests, share: float, verified: Truths | None = None) -
 
 
 def digests_of(table: Table, spec: Spec, seed: int) -> Digests:
-    """(n,) one of each row."""
+    """(n,) one of each row. UserMistake without the account column that the spec names: people would not be known."""
+    if spec.account and spec.account not in table.columns:
+        raise UserMistake(f"the column {spec.account}, the spec's account, is not in the table: it says who is who")
     said = (spec.target.column, *spec.signals)  # not the groups: who evaluates may lack them
-    named = (spec.account,) if spec.account in table.columns else said
+    named = (spec.account,) if spec.account else said
     found = np.full(len(table), seed, np.uint64)
     for name in named:
-        found = _mixed(found ^ _of_cells(table[name or ""], name or ""))
+        found = _mixed(found ^ _of_cells(table[name], name))
     return found
 
 

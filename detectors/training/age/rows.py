@@ -105,7 +105,7 @@ def _telling_nothing(table: Table, spec: Spec) -> Iterator[str]:
         elif not column.present.any():
             yield f"column {name} has no value: the signal is left out"
         elif column.present.all() and len(np.unique(column.codes)) == 1:
-            yield f"column {name} is {shown(column, 0)} in every row: the signal is left out"
+            yield f"column {name} is the same in every row: the signal is left out"
 
 
 def _one_sided(ages: NDArray[np.int64], spec: Spec) -> Iterator[str]:

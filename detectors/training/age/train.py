@@ -14,6 +14,7 @@ import numpy as np
 from detectors.age.abstain import Why
 from detectors.age.distribution import off_centre
 from detectors.age.estimator import Estimates
+from detectors.age.gates import below_thresholds
 from detectors.age.model import AgeCard, AgeModel, Predictions
 from detectors.age.reading import read
 from detectors.age.spec import Spec
@@ -21,7 +22,7 @@ from detectors.loading.base_models import sha256
 from detectors.training.age import intervals, saving
 from detectors.training.age.comparison import compared
 from detectors.training.age.estimating import FOLDS, Say, calibrated, estimator_for, of_other_folds, on_folds
-from detectors.training.age.figures import Forecast, below_thresholds, by_group, figures, joined
+from detectors.training.age.figures import Forecast, by_group, figures, joined
 from detectors.training.age.fit import Progress, Recipe
 from detectors.training.age.groups import groups_of
 from detectors.training.age.parts import Parts, apart, digests_of, fingerprints, split
