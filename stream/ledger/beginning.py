@@ -47,8 +47,8 @@ def check(cluster: Cluster, settings: LedgerProcess, topic_ids: Mapping[str, str
         if other and any(low < high for low, high in (reader.ends(topics.ACCOUNT_STATE, n) for n in range(partitions))):
             raise Fatal(
                 f"{', '.join(other)} was created again, and the states of accounts count in the old one's offsets: "
-                f"stop every ledger, delete {topics.ACCOUNT_STATE} and the folder {settings.folder}, make the topic with "
-                f"`safestream topics create`, set the group {settings.group} to the earliest offsets, and start"
+                f"stop every ledger, delete {topics.ACCOUNT_STATE} and the folder {settings.folder}, make the topic "
+                f"with `safestream topics create`, set the group {settings.group} to the earliest offsets, and start"
             )
         keep(settings, topic_ids)
         return _gone(reader, _committed(cluster, settings.group, partitions))
