@@ -24,9 +24,8 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from enforcement.accounts import Accounts
-from enforcement.ledger.fold import fold
+from enforcement.ledger.fold import fold, join
 from enforcement.ledger.settings import LedgerSettings
-from enforcement.ledger.state import newer
 from enforcement.packs import load_pack
 from schemas.ages import YEARS, encode_log_pmf
 from schemas.columns import Events
@@ -88,7 +87,7 @@ def following(bootstrap: str, folder: Path) -> Iterator[tuple[AccountStates, flo
     admin = AdminClient({"bootstrap.servers": bootstrap})
     began = time.monotonic()
     followed = AccountStates(
-        AccountStore(folder, 1, newer),
+        AccountStore(folder, 1, join),
         reader_properties(bootstrap, {}),
         lambda: topic_ids.ask(admin, [ACCOUNT_STATE], 1).of[ACCOUNT_STATE],
         1,

@@ -148,7 +148,7 @@ class Accounts:
             )
 
     def _found(self, state: AccountState | None, view: AccountView, *, legible: bool) -> _Found:
-        sides = [[_side(view, model, gate) for gate in self._gates] for model in self._models]
+        sides = [_sides(view, model, self._gates) for model in self._models]
         bits = np.array([[side for side, _ in row] for row in sides] or [[]], np.uint8)[[0, -1]]
         reached = bits == GateOutcome.reached
         said = (
@@ -162,7 +162,7 @@ class Accounts:
             view.strikes,
             tuple((topic, mark) for topic in PARTS if (mark := state.marks.of(topic)) != NEVER) if state else (),
             legible,
-            len(self._models) > 1 and bool((bits != GateOutcome.unknown).any()),
+            len(self._models) > 1 and bool((bits != GateOutcome.unknown)[:, _by_models(sides[0])].any()),
             bool((reached[0] != reached[1]).any()),
         )
 
@@ -178,6 +178,21 @@ def bucket(salt: bytes, account: str) -> float:
     """Where an account stands among all, from 0 to below 1; another salt mixes them anew."""
     digest = hashlib.blake2b(account.encode(), digest_size=8, key=salt[:64]).digest()
     return int.from_bytes(digest, "big") / 2**64
+
+
+def _sides(view: AccountView, model: AgeModel, gates: Sequence[int]) -> list[tuple[GateOutcome, str]]:
+    """Of each gate. Who does not reach one reaches no higher one, wherever the thresholds lie."""
+    found, highest = {}, GateOutcome.reached
+    for gate in sorted(gates):
+        side, source = _side(view, model, gate)
+        highest = side if highest is GateOutcome.reached else highest
+        found[gate] = (highest if side is GateOutcome.reached else side), source
+    return [found[gate] for gate in gates]
+
+
+def _by_models(sides: Sequence[tuple[GateOutcome, str]]) -> list[bool]:
+    """Which gates no proof decides: there both models say the same."""
+    return [source != VERIFIED for _, source in sides]
 
 
 def _side(view: AccountView, model: AgeModel, gate: int) -> tuple[GateOutcome, str]:

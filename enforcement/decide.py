@@ -139,9 +139,11 @@ class Policy:
         One that nobody here has, so that it has no version, is waited for.
         """
         name = self.detectors[detector]
+        if detector in self._detector_of:
+            return True
         if name in {model.detector for model in pack.age_models}:
             return False
-        return detector in self._detector_of or not self.versions[detector] or name in pack.named_detectors
+        return not self.versions[detector] or name in pack.named_detectors
 
     def asking(self, facts: Facts) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Of which events a rule asks about the author, and about the recipients; both of shape (n,).

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from detectors.runtime.client import DetectorClient
 from enforcement.accounts import Accounts
 from enforcement.judge import Judge, Schemas
-from enforcement.ledger.state import newer
+from enforcement.ledger.fold import join
 from enforcement.packs import DEFAULT, Pack, load_pack
 from enforcement.second_judge import SecondJudge
 from safestream.configuration import Configuration
@@ -154,7 +154,7 @@ def _states(settings: Configuration, pack: Pack, partitions: int, name: str) -> 
     admin = AdminClient(admin_properties(server, user))
     folder = settings.worker.state_folder or cache_folder() / "states"
     return AccountStates(
-        AccountStore(folder / name, partitions, newer),
+        AccountStore(folder / name, partitions, join),
         reader_properties(server, user),
         lambda: topic_ids.ask(admin, [topics.ACCOUNT_STATE], partitions).of[topics.ACCOUNT_STATE],
         partitions,

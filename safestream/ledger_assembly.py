@@ -22,7 +22,7 @@ from schemas.registry import Registry, open_registry
 from schemas.wire import frame
 from stream import topic_ids
 from stream.health import Health, HealthServer
-from stream.ledger import hooks
+from stream.ledger import beginning, hooks
 from stream.ledger.inputs import Inputs
 from stream.ledger.metrics import LedgerMetrics
 from stream.ledger.process import Ledger, Surroundings
@@ -56,7 +56,8 @@ def run(settings: Configuration) -> None:
 
     Raises:
         UserMistake: the configuration, the topics or the broker are not as they must be.
-        Fatal: Faust is not the version that the ledger was proven with, or a topic's partitions have changed.
+        Fatal: Faust is not the version that the ledger was proven with, a topic's partitions
+            have changed, or an input was created again and there are states.
     """
     hooks.check()
     server, user = settings.kafka.bootstrap_servers, settings.kafka.properties
@@ -66,16 +67,20 @@ def run(settings: Configuration) -> None:
             f"security.protocol {user['security.protocol']}; give the ledger a listener within the private network"
         )
     written = (topics.ACCOUNT_STATE, topics.ACCOUNT_ACTIONS, topics.DEAD_LETTERS)
-    partitions = check_partitions(Cluster(server, user), [*topics.LEDGER, *written])
+    cluster = Cluster(server, user)
+    partitions = check_partitions(cluster, [*topics.LEDGER, *written])
     ids = topic_ids.ask(AdminClient(admin_properties(server, user)), list(topics.LEDGER), partitions)
     registry = open_registry(
         settings.schema_registry.folder, settings.schema_registry.url, settings.schema_registry.properties
     )
     around = Surroundings(server, partitions, {name: ids.of[name].hex() for name in topics.LEDGER})
     _make_folder(settings.ledger)
+    gone = beginning.check(cluster, settings.ledger, around.topic_ids, partitions)
     logging.getLogger("aiokafka").addFilter(_Seldom())
     with ExitStack() as cleanup:
         numbers, health = CollectorRegistry(), Health(_STALE_SECONDS)
+        metrics = LedgerMetrics(numbers)
+        metrics.gone(gone)
         if settings.ledger.health_port is not None:
             serving = HealthServer(settings.ledger.health_host, settings.ledger.health_port, numbers, health)
             cleanup.enter_context(serving)
@@ -86,7 +91,7 @@ def run(settings: Configuration) -> None:
             Inputs(registry, partitions),
             AccountFold(settings.accounts),
             _encoder(registry),
-            LedgerMetrics(numbers),
+            metrics,
             health,
         )
         process.run()

@@ -92,7 +92,7 @@ class Metric(StrEnum):
     STOPPED = ("safestream_age_candidate_stopped", "gauge", (),
                "1 where the candidate decides for nobody, because it changed more than the pack allows.")
     FOLDED = ("safestream_ledger_inputs_total", "counter", ("topic", "outcome"),
-              "Records the ledger acknowledged: applied, repeated, nobody (about no account), dead_letter, skipped.")
+              "Records the ledger settled: applied, repeated, nobody (about no account), dead_letter, skipped, lost.")
     ACCOUNT_ACTIONS = ("safestream_account_actions_total", "counter", ("action",),
                        "Account actions the ledger published: begun, changed, ended, told again.")
     LEDGER_LAG = ("safestream_ledger_lag_records", "gauge", ("topic", "partition"),

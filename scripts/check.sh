@@ -14,4 +14,4 @@ gate $bin/lint-imports
 if [ "${1-}" = --gates-only ]; then exit; fi
 gate $bin/python -m stream.local_broker
 echo "== tests"
-exec $bin/python -m pytest -n 2 --dist loadfile --cov --cov-report=term "$@"
+exec $bin/python -m pytest -n 3 --dist loadfile --cov --cov-report=term "$@"

@@ -169,25 +169,27 @@ class Follower:
             self._store.forget(number)
 
     def _keep(self, messages: Iterable[Message]) -> None:
-        """Write what came, and how far it goes, a partition at a time."""
+        """Write what came, and how far it goes, a partition at a time; only then what is said beside it."""
         rows: dict[int, dict[bytes, list[bytes | None]]] = {}
+        said = []
         for message in messages:
             number = int(message.partition() or 0)
             if (error := message.error()) is not None:
-                self._met(error, number, message)
+                said.append((error, number, message))
             elif (found := self._partitions.get(number)) and (key := message.key()) is not None:
                 rows.setdefault(number, {}).setdefault(_bytes(key), []).append(_value(message))
                 found.offset, found.at_end = offset_of(message) + 1, False
         for number, values in rows.items():
-            if number in self._partitions:
-                self._store.write(number, values, self._read_to(self._partitions[number]))
-                self._note(number)
+            self._store.write(number, values, self._read_to(self._partitions[number]))
+            self._note(number)
+        for each in said:
+            self._met(*each)
 
     def _met(self, error: KafkaError, number: int, message: Message) -> None:
         found = self._partitions.get(number)
         if error.code() == KafkaError._PARTITION_EOF:
-            if found is not None:  # transactions end in markers, which are no records
-                found.offset, found.at_end = max(found.offset, offset_of(message)), True
+            if found is not None and offset_of(message) >= found.offset:  # else more came after it
+                found.offset, found.at_end = offset_of(message), True  # past markers, which are no records
                 found.fresh_ms = _now_ms()
                 self._note(number)
         elif error.code() in _CUT_OFF:

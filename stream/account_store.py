@@ -20,7 +20,7 @@ _MAP_BYTES: Final = 2**38  # address space, not memory, and not disk
 _DIGEST_BYTES: Final = 16
 _META: Final = b"partitions"
 
-Newer = Callable[[bytes | None, bytes], bool]  # whether the second state has seen anything that the first has not
+Join = Callable[[bytes | None, bytes], bytes]  # of two states of an account what has come furthest
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class Read:
 class AccountStore:
     """A folder of states. One thread writes, one reads."""
 
-    def __init__(self, folder: Path, partitions: int, newer: Newer) -> None:
+    def __init__(self, folder: Path, partitions: int, join: Join) -> None:
         """Open or make it.
 
         Args:
-            newer: readers let the higher marks win: a row of a process that was frozen changes nothing.
+            join: readers let the higher marks win: a row of a process that was frozen changes nothing.
 
         Raises:
             UserMistake: the folder can't be written, or holds something else.
@@ -51,7 +51,7 @@ class AccountStore:
             self._tables = [self._env.open_db(b"%d" % partition) for partition in range(partitions)]
         except (OSError, lmdb.Error) as error:
             raise UserMistake(f"{folder}: can't keep accounts' states here: {error}; see worker.state_folder") from None
-        self._newer = newer
+        self._join = join
 
     def close(self) -> None:
         """Close the files."""
@@ -84,18 +84,17 @@ class AccountStore:
     def _write_one(self, transaction: Any, table: Any, digest: bytes, values: Sequence[bytes | None]) -> None:
         kept = before = transaction.get(digest, db=table)
         for value in values:
-            if value is None or self._wins(kept, value):
-                kept = value
+            kept = None if value is None else self._joined(kept, value)
         if kept is None:
             transaction.delete(digest, db=table)
-        elif kept is not before:
+        elif kept != before:
             transaction.put(digest, kept, db=table)
 
-    def _wins(self, kept: bytes | None, value: bytes) -> bool:
+    def _joined(self, kept: bytes | None, value: bytes) -> bytes:
         try:
-            return self._newer(kept, value)
+            return self._join(kept, value)
         except (Poison, ValueError):  # of a newer Safestream: the log's order is what is left
-            return True
+            return value
 
     def forget(self, partition: int) -> None:
         """Empty a partition."""

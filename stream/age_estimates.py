@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import fastavro
+import numpy as np
 
 from schemas.ages import HIGH, LOW, MEAN, YEARS, encode_log_pmf
 from schemas.columns import Events, Scores
@@ -29,7 +30,8 @@ class AgeEstimates:
         for place, name in enumerate(scores.detectors):
             if name not in scores.age:
                 continue
-            packed = encode_log_pmf(scores.age[name][:, :YEARS])
+            scored = np.flatnonzero(scores.status[:, place] == Status.scored)
+            packed = dict(zip(scored.tolist(), encode_log_pmf(scores.age[name][scored, :YEARS]), strict=True))
             for row, status in enumerate(scores.status[:, place].tolist()):
                 if status in _TOLD:
                     model = {"detector": name, "model_version": scores.versions[place], "estimated_at": now_ms}

@@ -60,10 +60,13 @@ _KEPT: Final = {
 }
 # Estimates are for the ledger alone, which reads them within seconds: a day outlasts its outages.
 _DAY_MS: Final = str(24 * 3600 * 1000)
+_HOUR_MS: Final = str(3600 * 1000)  # what is deleted or compacted goes by whole segments, and never the one written to
 # The ledger's changelog. A row that a frozen process wrote too late stands beside the good one for an hour.
 _COMPACTED: Final = {
     "cleanup.policy": "compact",
-    "min.compaction.lag.ms": str(3600 * 1000),
+    "min.compaction.lag.ms": _HOUR_MS,
+    "max.compaction.lag.ms": _DAY_MS,
+    "segment.ms": _HOUR_MS,
     "delete.retention.ms": _DAY_MS,
     "message.timestamp.type": "CreateTime",
     "max.message.bytes": str(_DECISION_BYTES),
@@ -74,7 +77,7 @@ _SETTINGS: Final[Mapping[str, Mapping[str, str]]] = {
     topics.DECISIONS: _FOR_A_WEEK,
     topics.LEDGER_INPUTS: _FOR_A_WEEK,
     topics.SECOND_LOOK: _BY_ARRIVAL | {"max.message.bytes": str(SECOND_LOOK_BYTES)},
-    topics.AGE_ESTIMATES: _FOR_A_WEEK | {"retention.ms": _DAY_MS},
+    topics.AGE_ESTIMATES: _FOR_A_WEEK | {"retention.ms": _DAY_MS, "segment.ms": _HOUR_MS},
     topics.ACCOUNT_STATE: _COMPACTED,
     topics.ACCOUNT_ACTIONS: _BY_ARRIVAL | {"max.message.bytes": str(_DECISION_BYTES)},
     topics.AUDIT: _KEPT,

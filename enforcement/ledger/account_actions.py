@@ -14,7 +14,7 @@ from enforcement.ledger import standing
 from enforcement.ledger.fold import advanced
 from enforcement.ledger.settings import LedgerSettings
 from enforcement.ledger.state import AccountState, decode, encode
-from enforcement.ledger.view import views_of
+from enforcement.ledger.view import BY_PROOF, views_of
 from schemas import topics
 from schemas.actions import AccountAction
 
@@ -79,13 +79,14 @@ def _standing(state: AccountState, as_of_ms: int, settings: LedgerSettings) -> d
 
 
 def _undecided(state: AccountState, as_of_ms: int, settings: LedgerSettings) -> bool:
-    """Whether the account is to prove its age: it has not, and the detector can't say."""
+    """Whether the account is to prove its age: no proof decides the gate, and the detector can't say."""
     wanted = settings.age_assurance
     if wanted is None or not state.models:
         return False
     [seen] = views_of([state], as_of_ms)
     reach = seen.reach.get(wanted.detector, {}).get(wanted.gate)
-    return not seen.verified and reach is not None and wanted.above <= reach <= wanted.below
+    decided = wanted.gate in seen.reach.get(BY_PROOF, {})
+    return not decided and reach is not None and wanted.above <= reach <= wanted.below
 
 
 def _records(

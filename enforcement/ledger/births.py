@@ -67,13 +67,21 @@ def _sensible(years: int | None) -> bool:
 
 
 def proof(ages: Iterable[VerifiedAge], as_of_ms: int) -> VerifiedAge | None:
-    """The latest proof that holds at a moment: not expired, not withdrawn."""
+    """The latest proof, if it holds at a moment; once it has expired an earlier one that does not contradict it."""
+    latest: VerifiedAge | None = None
     for each in sorted(ages, key=_by_time, reverse=True):
         if each.born_from is None and each.born_to is None:
             return None
-        if each.until is None or each.until > as_of_ms:
+        latest = latest or each
+        if (each.until is None or each.until > as_of_ms) and _agree(each, latest):
             return each
     return None
+
+
+def _agree(a: VerifiedAge, b: VerifiedAge) -> bool:
+    """Whether there is a day of birth that both proofs allow."""
+    pairs = ((a.born_from, b.born_to), (b.born_from, a.born_to))
+    return all(start is None or end is None or start <= end for start, end in pairs)
 
 
 def _by_time(age: VerifiedAge) -> tuple[int, ...]:

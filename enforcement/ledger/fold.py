@@ -3,7 +3,7 @@
 The records of one topic come in the order of their offsets, those of several topics in any: the state is the same. It
 holds for each topic the latest of what came, by the records' own times, and nothing up to the last erasure. Both "the
 latest N" and "later than T" can be taken in either order, which is why an erasure may overtake what it erases.
-Expiry is left to the readers; only what no reader can ever use again is dropped.
+Expiry is left to the readers; what has expired by the latest record of its own kind is dropped.
 """
 
 import hashlib
@@ -32,7 +32,8 @@ from schemas.ages import YEARS
 from schemas.errors import Poison, PoisonReason
 
 MOST_STRIKES: Final = 64  # the latest; far beyond any ladder
-MOST_OUTCOMES: Final = 64
+MOST_TAKEN_BACK: Final = 1024  # an order may reverse many decisions, also such as no strike is kept of any more
+MOST_UPHELD: Final = 64
 MOST_AGES: Final = 4
 MOST_DAYS: Final = 5  # of estimates of one model
 MOST_MODELS: Final = 6
@@ -114,8 +115,6 @@ def _settled(state: AccountState, settings: LedgerSettings) -> AccountState:
 
 
 def _estimate(state: AccountState, record: Mapping[str, Any], settings: LedgerSettings) -> AccountState:
-    if record["abstained"]:
-        return state
     day, model = _day(record), (str(record["detector"]), str(record["model_version"]))
     models = dict(state.models)
     models[model] = _latest_days([*models.get(model, ()), day])
@@ -130,13 +129,16 @@ def _estimate(state: AccountState, record: Mapping[str, Any], settings: LedgerSe
 
 
 def _day(record: Mapping[str, Any]) -> DayEstimate:
+    at = int(record["estimated_at"])
+    of = min(int(record["event_time"]), at)
+    if record["abstained"]:
+        return DayEstimate(at, of, YEARS, b"")
     packed = record["log_pmf"]
     if len(packed) != 2 * YEARS:
         raise Poison(PoisonReason.WRONG_TYPE, f"field log_pmf: {len(packed)} bytes in place of {2 * YEARS}")
     likely = np.flatnonzero(np.frombuffer(packed, ">u2") <= _UNLIKELY)
     first, last = (int(likely[0]), int(likely[-1])) if len(likely) else (0, YEARS - 1)
-    at = int(record["estimated_at"])
-    return DayEstimate(at, min(int(record["event_time"]), at), first, bytes(packed[2 * first : 2 * last + 2]))
+    return DayEstimate(at, of, first, bytes(packed[2 * first : 2 * last + 2]))
 
 
 def _latest_days(days: list[DayEstimate]) -> tuple[DayEstimate, ...]:
@@ -196,7 +198,11 @@ def _control(state: AccountState, record: Mapping[str, Any], settings: LedgerSet
 def _outcomes(outcomes: list[Outcome], settings: LedgerSettings) -> tuple[Outcome, ...]:
     latest = _latest_of_each(outcomes, lambda each: (each.reviewed_at, each.weight is not None, each.weight or 0))
     newest = max((each.reviewed_at for each in latest), default=0)
-    return _sorted_tail((each for each in latest if each.reviewed_at + settings.strike_ms > newest), MOST_OUTCOMES)
+    fresh = [each for each in latest if each.reviewed_at + settings.strike_ms > newest]
+    # A bound for each, not a rank: dropping only by time is what commutes with an erasure.
+    taken_back = _sorted_tail((each for each in fresh if each.weight is not None), MOST_TAKEN_BACK)
+    upheld = _sorted_tail((each for each in fresh if each.weight is None), MOST_UPHELD)
+    return tuple(sorted((*taken_back, *upheld), key=lambda each: each.decision))
 
 
 def _ages(ages: list[VerifiedAge]) -> tuple[VerifiedAge, ...]:

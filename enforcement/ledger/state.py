@@ -21,12 +21,17 @@ NEVER: Final = -1  # the mark before the first offset
 
 
 class DayEstimate(NamedTuple):
-    """The last estimate of one UTC day; ordered by time."""
+    """The last estimate or abstention of one UTC day; ordered by time, at one time an abstention last."""
 
     estimated_at: int  # ms
     event_time: int  # ms
     first: int  # age of the first of `log_pmf`
-    log_pmf: bytes  # as in schemas/ages.py
+    log_pmf: bytes  # as in schemas/ages.py; empty: the model abstained
+
+    @property
+    def abstained(self) -> bool:
+        """Whether the model said that it can't tell."""
+        return not self.log_pmf
 
 
 class Strike(NamedTuple):

@@ -17,8 +17,9 @@ BY_PROOF: Final = ""  # in `reach`: the gates that a verified age decides
 class AccountView:
     """An account at a moment.
 
-    `reach`: detector → gate → P(age ≥ gate); a detector without an estimate is absent. With a verified age the gates
-    that it decides are under "", 0.0 or 1.0, and what the detectors say of the others is within what is proven.
+    `reach`: detector → gate → P(age ≥ gate); a detector without an estimate is absent, and one that
+    abstained last. With a verified age the gates that it decides are under "", 0.0 or 1.0, and what the detectors say
+    of the others is within what is proven.
     """
 
     reach: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
@@ -71,10 +72,14 @@ def _view(state: AccountState, pmfs: Mapping[str, Floats], as_of_ms: int) -> Acc
 
 
 def _newest_models(state: AccountState, as_of_ms: int) -> dict[str, list[DayEstimate]]:
-    """Detector → the estimates that still count, of the version that estimated last."""
+    """Detector → the estimates that still count, of the version that spoke last; none if it abstained last."""
     found: dict[str, list[DayEstimate]] = {}
     for (detector, _), days in state.models:
         fresh = [each for each in days if each.estimated_at + state.kept_ms > as_of_ms]
         if fresh and (detector not in found or fresh[-1].estimated_at >= found[detector][-1].estimated_at):
             found[detector] = fresh
-    return found
+    return {
+        detector: [each for each in days if not each.abstained]
+        for detector, days in found.items()
+        if not days[-1].abstained
+    }

@@ -17,7 +17,9 @@ def is_ours(topic: str, poison: Poison) -> bool:
 
 
 def letter(message: Any, topic_id: str, poison: Poison) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]:
-    """Key, value and headers. What is larger than the topic takes is left out, and its size is told.
+    """Key, value and headers. Of an estimate of age, and of what the topic would refuse, only the size is told.
+
+    Dead letters are kept for ever and read by people: how old somebody probably is has no place among them.
 
     Args:
         message: Faust's.
@@ -35,7 +37,8 @@ def letter(message: Any, topic_id: str, poison: Poison) -> tuple[bytes | None, b
         headers.ATTEMPT: 1,
         headers.FAILED_AT: time.time_ns() // 1_000_000,
     }
-    if size > MOST_BYTES:
+    left_out = message.topic == topics.AGE_ESTIMATES or size > MOST_BYTES
+    if left_out:
         said[headers.LEFT_OUT_BYTES] = size
     ours = [(name, str(text).encode()) for name, text in said.items()]
-    return (None, None, ours) if size > MOST_BYTES else (message.key, message.value, own + ours)
+    return (None, None, ours) if left_out else (message.key, message.value, own + ours)

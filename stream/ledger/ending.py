@@ -11,6 +11,8 @@ import structlog
 
 EXIT: Final = 70  # "internal software error" of sysexits.h: a supervisor starts it again
 _TICK_SECONDS: Final = 0.1
+# Goes on while the machine is suspended, unlike CLOCK_MONOTONIC; macOS has none and its monotonic clock will do.
+_BOOT_CLOCK: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)
 _log = structlog.get_logger(__name__)
 
 
@@ -21,6 +23,11 @@ def end(why: str, error: BaseException | None = None) -> None:
     os._exit(EXIT)
 
 
+def elapsed() -> float:
+    """Seconds since some moment, those of a suspended machine included where the system counts them."""
+    return time.monotonic() if _BOOT_CLOCK is None else time.clock_gettime(_BOOT_CLOCK)
+
+
 class FreezeWatch:
     """Notices that the process stood still for so long that another may have taken its partitions.
 
@@ -28,7 +35,7 @@ class FreezeWatch:
     stopped container) and wakes would write rows that are older than its successor's. So it ends, before it writes.
     """
 
-    def __init__(self, longest_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, longest_seconds: float, clock: Callable[[], float] = elapsed) -> None:
         self._longest = longest_seconds
         self._clock = clock
         self._last = clock()

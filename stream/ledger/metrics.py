@@ -19,6 +19,7 @@ class What(StrEnum):
     NOBODY = "nobody"  # a control that is about no account
     DEAD_LETTER = "dead_letter"
     SKIPPED = "skipped"  # can't be decoded, and the worker writes its dead letter
+    LOST = "lost"  # deleted by retention before it was read
 
 
 class LedgerMetrics:
@@ -36,6 +37,11 @@ class LedgerMetrics:
         self.restoring = Gauge(Metric.RESTORING, Metric.RESTORING.meaning, registry=registry)
         self._lag = Gauge(Metric.LEDGER_LAG, Metric.LEDGER_LAG.meaning, Metric.LEDGER_LAG.labels, registry=registry)
         self._shown: set[tuple[str, int]] = set()
+
+    def gone(self, records: Mapping[str, int]) -> None:
+        """Count what retention took of each input before it was read."""
+        for topic, count in records.items():
+            self.folded[topic, What.LOST].inc(count)
 
     def lags(self, records: Mapping[tuple[str, int], int]) -> None:
         """Set the lag of each partition in our hands, and forget the others."""

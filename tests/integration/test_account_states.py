@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from enforcement.ledger.fold import join
 from enforcement.ledger.settings import LedgerSettings
-from enforcement.ledger.state import newer
 from schemas.topics import ACCOUNT_STATE, AUDIT, DECISIONS
 from stream import topic_ids
 from stream.account_states import AccountStates
@@ -60,7 +60,7 @@ def following(pipeline: Pipeline, folder: Path, deadline: float = 30) -> Iterato
     def topic_id() -> bytes:
         return topic_ids.ask(pipeline.admin, [ACCOUNT_STATE], PARTITIONS).of[ACCOUNT_STATE]
 
-    store = AccountStore(folder, PARTITIONS, newer)
+    store = AccountStore(folder, PARTITIONS, join)
     states = AccountStates(
         store, reader_properties(pipeline.bootstrap, {}), topic_id, PARTITIONS, deadline, everywhere=False
     )
@@ -117,7 +117,7 @@ def test_a_store_that_may_have_missed_something_is_filled_anew(
     """A log that is shorter than what was read of it; a store so old that tombstones may be gone from the log."""
     publish(pipeline, ((f"account-{n}", known(30, 30)) for n in range(30)))
     topic_id = topic_ids.ask(pipeline.admin, [ACCOUNT_STATE], PARTITIONS).of[ACCOUNT_STATE].hex()
-    store = AccountStore(tmp_path / "states", PARTITIONS, newer)
+    store = AccountStore(tmp_path / "states", PARTITIONS, join)
     for partition in range(PARTITIONS):
         read = Read(topic_id, offset, NOW - hours * 3_600_000)
         store.write(partition, {b"forgotten": [known(12, 12)]}, read)
@@ -129,7 +129,7 @@ def test_a_store_that_may_have_missed_something_is_filled_anew(
 
 def test_content_waits_for_a_deadline_and_no_longer(pipeline: Pipeline, tmp_path: Path) -> None:
     """Nobody answers for the states: after the deadline it is decided with what there is."""
-    store = AccountStore(tmp_path / "states", PARTITIONS, newer)
+    store = AccountStore(tmp_path / "states", PARTITIONS, join)
     silent = reader_properties("127.0.0.1:1", {})
     states = AccountStates(store, silent, lambda: bytes(16), PARTITIONS, 0.5, everywhere=True)
     try:

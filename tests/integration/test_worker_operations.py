@@ -12,7 +12,7 @@ from schemas.metric_names import Metric
 from stream.health import Health, HealthServer
 from stream.local_broker.ports import free_port
 from tests.fault.cluster import wait_until
-from tests.pipeline import Pipeline, comments, oracle_headers
+from tests.pipeline import PARTITIONS, Pipeline, comments, oracle_headers
 
 pytestmark = pytest.mark.integration
 
@@ -61,7 +61,7 @@ def test_a_worker_says_how_it_is_and_what_it_did(pipeline: Pipeline) -> None:
     assert seen[letters, "wrong_magic_byte", topics.COMMENTS] == 3
     assert seen[f"{Metric.BATCH}_sum",] == 203
     assert seen[f"{Metric.TRANSACTION}_count",] == seen[f"{Metric.BATCH}_count",] >= 5
-    assert seen[Metric.ASSIGNED,] == 15
+    assert seen[Metric.ASSIGNED,] == PARTITIONS * len(pipeline.inputs)
     assert seen[Metric.HEALTHY,] == 1
     assert seen[Metric.RESULTS, "lexicon", "scored"] == 200
     wait_until("no lag is left", lambda: all(v == 0 for k, v in samples(port).items() if k[0] == Metric.LAG), 10)

@@ -160,6 +160,21 @@ def test_a_gate_treats_accounts_by_their_state(tmp_path: Path, account: str, rul
     }.get(account, ["moderation.age-estimates"])  # fmt: skip
 
 
+def test_who_does_not_reach_a_gate_reaches_no_higher_one(tmp_path: Path) -> None:
+    """Thresholds may fall with the age, as those of the bundled model do."""
+    falling = PACK.replace("{13: 0.5, 16: 0.5, 18: 0.5}", "{13: 0.9999, 16: 0.02, 18: 0.01}")
+    known = Known({"between": state(estimate(START, 16.0, 2.0))})
+    [(_, leaf)] = judged(pack_in(tmp_path, falling), known, [event("between")])
+    assert [each["outcome"] for each in leaf["accounts"][0]["outcomes"]] == ["below"] * 3
+
+
+def test_a_detector_that_gives_scores_can_be_missed_whatever_the_pack_calls_it(tmp_path: Path) -> None:
+    """Else a slip in `age.detector` would let pass what was never scored."""
+    (tmp_path / "pack.yaml").write_text(PACK.replace("detector: age", "detector: text"))
+    names = ("text", "lexicon")
+    assert Policy(load_pack(tmp_path), COLUMNS, names, versions(names)).can_miss.tolist() == [True, True]
+
+
 def test_only_accounts_that_a_rule_asks_about_are_read(tmp_path: Path) -> None:
     text = PACK.replace("    when: {strikes: {at_least: 2}}", "    when: {surface: [x], strikes: {at_least: 2}}")
     text = text.replace("when: {author_age: {under: 13}}", "when: {audience: [public], author_age: {under: 13}}")

@@ -16,17 +16,17 @@ from stream.account_store import AccountStore, Read
 rows = st.lists(st.tuples(st.sampled_from([b"a", b"b", b"c" * 5000]), st.none() | st.binary(min_size=1, max_size=3)))
 
 
-def newer(kept: bytes | None, value: bytes) -> bool:
+def join(kept: bytes | None, value: bytes) -> bytes:
     """Greater bytes are newer; those that begin with a zero nobody can read."""
     if value[0] == 0:
         raise ValueError("of a newer Safestream")
-    return kept is None or value > kept
+    return value if kept is None else max(kept, value)
 
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[AccountStore]:
     with TemporaryDirectory() as folder:
-        opened = AccountStore(Path(folder) / "states", 2, newer)
+        opened = AccountStore(Path(folder) / "states", 2, join)
         yield opened
         opened.close()
 
@@ -40,8 +40,7 @@ def test_the_newest_state_of_each_account_is_kept_whatever_the_batches(
     expected: dict[bytes, bytes | None] = {}
     for account, value in told:
         kept = expected.get(account)
-        if value is None or value[0] == 0 or newer(kept, value):
-            expected[account] = value
+        expected[account] = value if value is None or value[0] == 0 else join(kept, value)
     store.forget(0)
     for number, batch in enumerate((told[:cut], told[cut:])):
         values: dict[bytes, list[bytes | None]] = {}
@@ -58,10 +57,10 @@ def test_a_store_outlives_its_process_and_a_full_disk_leaves_it_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream.account_store, "_MAP_BYTES", 2**17)
-    first = AccountStore(tmp_path, 1, newer)
+    first = AccountStore(tmp_path, 1, join)
     first.write(0, {b"a": [b"1"]}, Read("topic", 1, 7))
     first.close()
-    again = AccountStore(tmp_path, 1, newer)
+    again = AccountStore(tmp_path, 1, join)
     much = {b"%d" % number: [os.urandom(400)] for number in range(5000)}
     with pytest.raises(Fatal, match="make room"):
         again.write(0, much, Read("topic", 5001, 7))
@@ -75,4 +74,4 @@ def test_a_folder_that_can_not_hold_states_is_named(tmp_path: Path) -> None:
     (tmp_path / "other" / "data.mdb").write_bytes(b"no store" * 2000)
     for name in ("file", "other"):
         with pytest.raises(UserMistake, match=f"{name}: can't keep accounts' states here: .*worker.state_folder"):
-            AccountStore(tmp_path / name, 1, newer)
+            AccountStore(tmp_path / name, 1, join)

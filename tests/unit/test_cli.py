@@ -3,7 +3,6 @@
 import importlib.util
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,15 +93,10 @@ def test_a_mistyped_command_line_is_one_line(
     assert err.count("\n") == 1
 
 
-def test_help_is_fast_and_names_every_command() -> None:
+def test_help_names_every_command_and_imports_nothing_slow() -> None:
     """Listing commands imports none of them."""
     program = "import sys; from safestream.cli import run; run(['--help']); print(sorted(sys.modules))"
-    took = []
-    for _ in range(3):
-        started = time.monotonic()
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-        took.append(time.monotonic() - started)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     for name in (name for name, (module, _) in cli.COMMANDS.items() if importlib.util.find_spec(module)):
         assert f" {name} " in done.stdout
     assert not any(f"'{heavy}'" in done.stdout for heavy in ("torch", "confluent_kafka", "pydantic", "fastavro"))
-    assert min(took) < 1.5  # 0.4 s where nothing else runs

@@ -47,6 +47,12 @@ def test_an_account_is_asked_for_its_age_where_the_detector_can_not_say_until_it
     ]
 
 
+def test_a_proof_that_leaves_the_gate_open_ends_no_question():
+    asked = [("request_age_assurance", True)]
+    assert said(estimate(age=18.0), proven(START + DAY, verified_over=13)) == [asked, []]
+    assert said(proven(verified_over=13), estimate(START + DAY, age=18.0)) == [[], asked]
+
+
 def test_an_action_names_its_cause_and_no_probability():
     (action,) = steps([estimate(), restricted()])[1].actions
     assert action["until"] == START + 30 * DAY

@@ -1,5 +1,6 @@
 """The ledger's fold: whatever order the topics come in, however often, the state is the same bytes."""
 
+import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -166,6 +167,32 @@ def test_a_reversal_may_come_before_what_it_reverses():
     assert strikes(restricted(), restricted(decision="d2"), back) == 0.0
     assert strikes(ordered(START + 10, "reverse", ("d1",)), restricted()) == 0.0
     assert strikes(restricted(content="c2", decision="d2"), back, restricted()) == 1.0
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_order_takes_back_every_decision_that_it_names(first: bool):
+    """However many, and also if most of them count nothing any more."""
+    order = ordered(START + 1000, "reverse", tuple(f"d{n}" for n in range(folding.MOST_TAKEN_BACK)))
+    told = [restricted(START + n, f"d{n}", f"c{n}") for n in range(0, folding.MOST_TAKEN_BACK, 10)]
+    assert strikes(*([order, *told] if first else [*told, order]), at=START + 2000) == 0.0
+
+
+def test_what_stands_pushes_nothing_out_that_was_taken_back():
+    upheld = [reviewed(START + 20 + n, f"other-{n}", "upheld") for n in range(2 * folding.MOST_UPHELD)]
+    assert strikes(restricted(), reviewed(START + 10), *upheld, at=START + 1000) == 0.0
+    assert len(state(*upheld).outcomes) == folding.MOST_UPHELD
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_erasure_may_come_anywhere_among_more_outcomes_than_are_kept(seed: int):
+    draw = random.Random(seed)
+    outcomes = ["upheld"] * 9 + ["overturned"]
+    said = placed(
+        reviewed(START + draw.randrange(100), f"d{draw.randrange(150)}", draw.choice(outcomes)) for _ in range(150)
+    )
+    erasure = placed([ordered(START + draw.randrange(100))])
+    cut = draw.randrange(150)
+    assert folded([*erasure, *said]) == folded([*said[:cut], *erasure, *said[cut:]]) == folded([*said, *erasure])
 
 
 def test_of_several_outcomes_the_last_holds():

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,13 +10,15 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
 from schemas import headers, topics
-from schemas.errors import Poison, PoisonReason
+from schemas.errors import Poison, PoisonReason, UserMistake
 from schemas.registry import open_registry
+from stream.ledger import beginning
 from stream.ledger.dead_letters import is_ours, letter
 from stream.ledger.inputs import Inputs
+from stream.ledger.settings import LedgerProcess
 from stream.murmur2 import partitions_of
 from tests.fault.avro import encode
-from tests.ledger_records import ACCOUNT, ordered, restricted, reviewed
+from tests.ledger_records import ACCOUNT, estimate, ordered, restricted, reviewed
 
 PARTITIONS = 8
 HERE = int(partitions_of([ACCOUNT.encode()], PARTITIONS)[0])
@@ -70,6 +73,41 @@ def test_a_dead_letter_keeps_what_has_room_and_says_where_it_lay(size: int):
     else:
         assert (key, value) == (None, None)
         assert int(told[headers.LEFT_OUT_BYTES]) > size
+
+
+def test_the_dead_letter_of_an_estimate_says_nothing_of_anybody_s_age():
+    value = encode(*estimate())
+    message = SimpleNamespace(
+        topic=topics.AGE_ESTIMATES,
+        partition=1,
+        offset=7,
+        timestamp=12.345,
+        key=b"k",
+        value=value,
+        headers=[("own", value)],
+    )
+    key, kept, said = letter(message, "ab", Poison(PoisonReason.WRONG_TYPE, "field log_pmf"))
+    told = dict(said)
+    assert (key, kept, "own" in told) == (None, None, False)
+    assert int(told[headers.LEFT_OUT_BYTES]) > 2 * len(value)
+    assert (told[headers.SOURCE_OFFSET], told[headers.ERROR_REASON]) == (b"7", b"wrong_type")
+
+
+def test_an_input_that_was_created_again_is_noticed(tmp_path: Path):
+    settings = LedgerProcess(folder=tmp_path)
+    ids = dict.fromkeys(topics.LEDGER, "ab")
+    assert beginning.changed(tmp_path, ids) == []  # nothing is known yet
+    beginning.keep(settings, ids)
+    assert beginning.changed(tmp_path, ids) == []
+    assert beginning.changed(tmp_path, ids | {topics.REVIEWS: "cd"}) == [topics.REVIEWS]
+    assert [path.name for path in tmp_path.iterdir()] == [beginning.FILE]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{"])
+def test_a_broken_note_of_the_topics_is_told_in_a_line(tmp_path: Path, content: str):
+    (tmp_path / beginning.FILE).write_text(content)
+    with pytest.raises(UserMistake, match="delete it if no topic was created again"):
+        beginning.changed(tmp_path, {topics.REVIEWS: "ab"})
 
 
 def python(code: str) -> "subprocess.CompletedProcess[str]":

@@ -12,7 +12,7 @@ from enforcement.ledger.births import born_years_before, completed_years
 from enforcement.ledger.settings import LedgerSettings
 from enforcement.ledger.view import BY_PROOF, UNKNOWN, AccountView, view
 from schemas.ages import GATES
-from tests.ledger_records import DAY, START, Record, estimate, proven
+from tests.ledger_records import DAY, START, Record, estimate, proven, records
 from tests.unit.test_ledger_fold import folded, placed
 
 YEAR = round(365.2425 * DAY)
@@ -78,6 +78,23 @@ def test_the_version_that_estimated_last_speaks_for_its_detector_and_each_detect
     assert reach["age"][18] < 0.2 < 0.9 < reach["age-new"][18]
 
 
+@given(records, st.sampled_from(["one", "three"]))
+def test_a_detector_that_abstained_last_says_nothing_until_it_estimates_again(told: list[Record], version: str):
+    """Whatever it said before, of this model or another: an account can change hands."""
+    late = START + 101 * DAY
+    can_not = estimate(late, abstained=True, log_pmf=b"", model_version=version)
+    before, after = seen(*told, at=late), seen(*told, can_not, at=late)
+    assert "age" not in after.reach
+    assert after.reach == {name: said for name, said in before.reach.items() if name != "age"}
+    again = seen(*told, can_not, estimate(late + 1, 30.0, model_version=version), at=late + 1)
+    assert again.verified or again.reach["age"][13] > 0.5
+
+
+def test_of_an_estimate_and_an_abstention_at_one_time_the_abstention_holds():
+    both = [estimate(), estimate(abstained=True, log_pmf=b"")]
+    assert seen(*both).reach == seen(*reversed(both)).reach == {}
+
+
 def test_estimates_are_forgotten():
     told = placed([estimate()])
     value = folded(told, settings=LedgerSettings(estimate_days=10))
@@ -108,10 +125,19 @@ def test_a_proof_is_withdrawn():
     assert again.reach[BY_PROOF] == {16: 0.0, 18: 0.0}
 
 
-def test_of_two_proofs_the_later_holds_and_the_earlier_again_when_it_expires():
-    told = (proven(START, verified_under=15), proven(START + 5, verified_over=16, verified_until=START + DAY))
+def test_of_two_proofs_the_later_holds_and_when_it_expires_the_earlier_if_both_can_be_true():
+    later = proven(START + 5, verified_over=16, verified_until=START + DAY)
+    told = (proven(START, verified_over=13), later)
     assert seen(*told, at=START + 9).reach[BY_PROOF] == {13: 1.0, 16: 1.0}
-    assert seen(*told, at=START + DAY).reach[BY_PROOF] == {16: 0.0, 18: 0.0}
+    assert seen(*told, at=START + DAY).reach[BY_PROOF] == {13: 1.0}
+    assert not seen(proven(START, verified_under=15), later, at=START + DAY).verified
+
+
+@given(st.integers(13, 18), st.integers(0, 5))
+def test_an_expired_proof_of_minority_brings_no_adult_back(under: int, days: int):
+    adult = proven(START, verified_over=18)
+    child = proven(START + DAY, verified_under=under, verified_until=START + 2 * DAY)
+    assert not seen(adult, child, at=START + (2 + days) * DAY).verified
 
 
 def test_a_birthday_passes():
