@@ -181,12 +181,11 @@ class LedgerEncoder:
     def __init__(self, policy: Policy, schema: Schema) -> None:
         self._record = record = Record(schema.raw, before=frame(schema.id))
         self._outcomes = [
-            record.run({"action": o.action.name, "rule": o.rule, "category": o.category}) if o.action else b""
-            for o in policy.outcomes
+            record.run({"action": o.action.name, "rule": o.rule or "", "category": o.category}) for o in policy.outcomes
         ]
 
     def __call__(self, ruling: Ruling, rows: Sequence[int]) -> list[bytes | None]:
-        """One for each of `rows`, which must be restrictions; None for every other."""
+        """One for each of `rows`: restrictions, and what a later look allows, with rule "" where none decided."""
         record, events, decided = self._record, ruling.events, ruling.decided
         outcomes, degraded = decided.outcome[rows].tolist(), decided.degraded[rows].tolist()
         revisions = _revisions(events)

@@ -34,7 +34,7 @@ class Verdicts:
     degraded: NDArray[np.bool_]  # (n,)
     decisions: list[bytes]  # values for moderation.decisions
     leaf_bodies: list[bytes]  # of kind `decision`, without frame and header
-    ledger_inputs: list[bytes | None]  # values for moderation.ledger-inputs; None for what is allowed
+    ledger_inputs: list[bytes | None]  # values for moderation.ledger-inputs; None for what is allowed at first sight
     second_looks: list[bytes | None]  # values for moderation.second-look; None where nobody is still to look
 
 
@@ -96,7 +96,7 @@ class Judge(OtherLeaves):
             decided.degraded,
             self._decisions(ruling),
             self._leaves(ruling),
-            self._ledger_inputs(ruling, np.flatnonzero(actions).tolist()),
+            self._ledger_inputs(ruling, np.flatnonzero((actions != 0) | (np.array(ruling.sequences) > 0)).tolist()),
             self._second_looks(ruling),
         )
 

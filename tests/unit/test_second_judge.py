@@ -8,6 +8,8 @@ import fastavro
 import numpy as np
 import pytest
 
+from enforcement.ledger.fold import fold
+from enforcement.ledger.state import decode as decode_state
 from enforcement.packs import load_pack
 from enforcement.second_judge import SecondJudge
 from enforcement.second_look import joined, wanted
@@ -17,6 +19,7 @@ from schemas.evidence import Evidence
 from schemas.statuses import Reason, Status
 from stream.second_look import returned
 from tests.decided_batches import CLUSTER, DECISION, LEAF, SCHEMAS, events
+from tests.ledger_records import restricted
 
 PACK = """
 name: p
@@ -119,6 +122,20 @@ def test_a_detector_that_looks_twice_counts_with_what_it_says_now_and_a_score_is
     assert {row for row, _ in kept.evidence} == {0, 1, 2}
     ((_, missing),) = joined(batch(first(float("nan"), wanted=(), status=Status.skipped)), text_now(Status.error))
     assert (missing.versions, missing.status.tolist()) == (("now",), [[Status.error]])
+
+
+def test_the_ledger_hears_that_a_later_look_allows_what_the_first_restricted(tmp_path: Path) -> None:
+    """Its strike would stay. What is allowed at first sight never comes there."""
+    verdicts = judge(tmp_path).judge(batch(first(0.9, wanted=())), text_now(0.2), 0)
+    [value] = verdicts.ledger_inputs
+    assert value is not None
+    told: Any = fastavro.schemaless_reader(io.BytesIO(value[5:]), SCHEMAS.ledger_input.parsed, None)
+    assert (told["action"], told["rule"], told["category"], told["sequence"]) == ("allow", "", None, 1)
+    strike = restricted(decision=told["decision_id"], at=0)
+    before = fold(None, strike[0], 0, strike[1])
+    state = fold(before, strike[0], 1, told | {"event_time": 0, "decided_at": 0})
+    assert len(decode_state(before).strikes) == 1
+    assert decode_state(state).strikes == ()
 
 
 def test_what_is_waited_for_and_nobody_has_is_missing(tmp_path: Path) -> None:
