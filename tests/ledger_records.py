@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from enforcement.ledger.state import PARTS, marks
 from schemas import topics
 from schemas.ages import YEARS, encode_log_pmf
 
@@ -83,3 +84,11 @@ _controls = st.builds(
     ordered, _times, st.sampled_from(["erase", "reverse", "breaker_open"]), st.lists(_decisions, max_size=2).map(tuple)
 )
 records = st.lists(_estimates | _restricted | _reviews | _proofs | _controls, max_size=30)
+
+
+def newer(a: bytes | None, b: bytes) -> bool:
+    """Whether `b` has applied anything that `a` has not: a row of a process that was frozen has not."""
+    if a is None:
+        return True
+    seen, found = marks(a), marks(b)
+    return any(getattr(found, part) > getattr(seen, part) for part in PARTS.values())

@@ -144,14 +144,6 @@ def marks(value: bytes) -> Marks:
     return decode(value).marks
 
 
-def newer(a: bytes | None, b: bytes) -> bool:
-    """Whether `b` has applied anything that `a` has not: a row of a process that was frozen has not."""
-    if a is None:
-        return True
-    seen, found = marks(a), marks(b)
-    return any(getattr(found, part) > getattr(seen, part) for part in PARTS.values())
-
-
 def _record(state: AccountState) -> dict[str, Any]:
     at = state.marks
     return {

@@ -1,24 +1,16 @@
 """`safestream train age`: a model and its figures on the screen, or one line that says what is wrong."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from detectors.age.model import open_model
 from safestream import cli
 from tests.people import people, write_csv
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SPEC = "target: age\nsignals: {followers: count, evenings: number, topic: category}\ngroups: [sex]\n"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def safestream_train(tmp_path: Path, *more: str) -> int:

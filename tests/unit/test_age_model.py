@@ -1,11 +1,9 @@
 """From a table to a model directory and back: the same answers, whatever is missing, and none where it can't know."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from detectors.age.abstain import Why
 from detectors.age.model import AgeModel, open_model
@@ -17,13 +15,7 @@ from detectors.training.age.train import train
 from schemas.errors import UserMistake
 from tests.people import QUICK, SPEC, people, write_csv
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

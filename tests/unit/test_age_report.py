@@ -2,14 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from detectors.age.spec import Spec
 from detectors.age.table import table_of
@@ -21,6 +19,8 @@ from evaluation.age.groups import holm
 from safestream import cli
 from schemas.errors import UserMistake
 from tests.people import QUICK, SPEC, people, write_csv
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 LEARNT = 5_200
 SMALL_SPEC = Spec.model_validate(
@@ -37,14 +37,6 @@ SMALL_SPEC = Spec.model_validate(
 def accounts(rows: int, seed: int) -> dict[str, list[Any]]:
     """People with accounts of their own."""
     return people(rows, seed) | {"id": [f"{seed}-{row}" for row in range(rows)]}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

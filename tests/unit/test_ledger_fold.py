@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from enforcement.ledger import fold as folding
 from enforcement.ledger.fold import fold, join
 from enforcement.ledger.settings import LedgerSettings
-from enforcement.ledger.state import AccountState, decode, encode, marks, newer
+from enforcement.ledger.state import AccountState, decode, encode, marks
 from enforcement.ledger.view import view
 from schemas import topics
-from tests.ledger_records import DAY, START, Record, estimate, ordered, proven, records, restricted, reviewed
+from tests.ledger_records import DAY, START, Record, estimate, newer, ordered, proven, records, restricted, reviewed
 
 Placed = tuple[str, int, dict[str, Any]]  # topic, offset, value
 SETTINGS = LedgerSettings(strike_days=30, estimate_days=60)

@@ -10,11 +10,11 @@ from confluent_kafka import Message
 
 from enforcement.ledger.fold import fold, join
 from enforcement.ledger.state import decode as state_of
-from enforcement.ledger.state import newer
 from schemas import topics
 from stream.murmur2 import partitions_of
 from tests.fault.avro import decode
 from tests.fault.reading import read
+from tests.ledger_records import newer
 
 PARTITIONS = 3
 _TIMES = {topics.REVIEWS: "reviewed_at", topics.CONTROLS: "issued_at"}
